@@ -1,0 +1,196 @@
+// The border between the scheduler's state and everything else. Two cores implement it, `wasm.ts` (asm/ compiled)
+// and `pure.ts`; given the same calls they answer the same numbers, so either is a drop-in for the other. The
+// conformance suite in ts/testing/ holds any core to what this page says.
+//
+// Integers in, integers out; times are f64 milliseconds. A core trusts its caller: arguments are checked in the facade,
+// the debug build asserts. Nothing here allocates per wait.
+//
+// Words. A *slot* is something that can be queued or wake up: a greenlet, one `then` of an operation, a callback, a
+// link, a timer. A *row* is something to wait on: a list with a word of state. An *entry* is what the ready ring holds:
+// a slot (0 or more), or ~row, the turn of that row's notifier.
+//
+// The ready ring is read and written in place by the hub's loop, because a call a switch costs more than the switch:
+//
+//   words[HEAD]  index of the next entry      words[MASK]  ring.length - 1, ring.length is a power of two
+//   words[TAIL]  index of the first free cell words[BUDGET] entries the loop may still take before it looks at the clock
+//
+//   R1  HEAD === TAIL means empty; the ring is longer than all slots and rows together, so it is never full
+//   R2  a slot is in at most one place, the ring or one row's list; a loose slot is in none
+//   R3  a row's notifier is in the ring at most once
+//
+// `words` and `ring` are replaced when the core grows: read them from the core after any call, keep no copy across one.
+
+/** No slot, no row. */
+export const NIL = -1;
+
+/** What `unready` and `rowFree` leave in the ring in place of an entry: neither a slot nor ~row. */
+export const HOLE = -0x80000000;
+
+/** Slots and rows are below this, so that slot + generation * 2^24 is exact in a double. */
+export const MAX_SLOTS = 2 ** 24 - 2;
+
+/** Indices into `Core.words`. */
+export const Word = { HEAD: 0, TAIL: 1, MASK: 2, BUDGET: 3 } as const;
+
+/** What a slot is. The core only counts them; it treats all kinds alike. */
+export const Kind = { GREENLET: 1, WAITER: 2, CALLBACK: 3, LINK: 4, TIMER: 5, GUEST: 6 } as const;
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** What a row is; see `notify` for what each does with its waiters. */
+export const RowKind = { LIST: 0, EVENT: 1, SEMAPHORE: 2, LATCH: 3, CHANNEL: 4 } as const;
+export type RowKind = (typeof RowKind)[keyof typeof RowKind];
+
+/** Why a parked slot woke. */
+export const Why = { WOKEN: 0, TIMED_OUT: 1 } as const;
+
+/** Where a slot is. */
+export const Place = { LOOSE: 0, READY: 1, WAITING: 2 } as const;
+
+/**
+ * Timer priorities, gevent's 2 to -2 as 0 to 4. Due timers of one instant run in this order, then by deadline, then by
+ * arming. A sleep is NORMAL; every timeout is LATE, so that what became ready in the same instant wins.
+ */
+export const Priority = { HIGHEST: 0, HIGH: 1, NORMAL: 2, LATE: 3, LATEST: 4 } as const;
+
+/** Indices for `Core.counter`. */
+export const Counter = {
+  /** Slots taken and not freed, all kinds. */
+  SLOTS: 0,
+  /** Rows alive. */
+  ROWS: 1,
+  /** Entries in the ready ring. */
+  READY: 2,
+  /** Slots in some row's list. */
+  WAITING: 3,
+  /** Armed timers. */
+  TIMERS: 4,
+  /** Rows of slot storage reserved. */
+  CAPACITY: 5,
+  /** Slots retired because their generation was spent. */
+  RETIRED: 6,
+  /** Bytes of memory behind the core. */
+  BYTES: 7,
+  /** `KIND + kind`: slots alive of that kind. */
+  KIND: 8,
+} as const;
+
+export interface Core {
+  readonly name: string;
+  /** Control words of the ready ring. Replaced on growth. */
+  readonly words: Int32Array;
+  /** The ready ring. Replaced on growth. */
+  readonly ring: Int32Array;
+
+  // ---- slots ----------------------------------------------------------------------------------------------------
+  /** A loose slot of `kind`, its wake reason WOKEN; NIL when memory or the slot space is exhausted. LIFO reuse. */
+  take(kind: Kind): number;
+  /** Give a loose slot without timer back. Its generation moves on, so that older handles miss. */
+  free(slot: number): void;
+  /** slot + generation * 2^24: names this life of the slot for good. */
+  handle(slot: number): number;
+  /** The slot a handle names, or NIL if that life is over. */
+  resolve(handle: number): number;
+  /** `Place` of a slot. */
+  place(slot: number): number;
+  /** The row in whose list the slot waits, or NIL. */
+  rowOf(slot: number): number;
+  /** `Why` the slot woke last. */
+  why(slot: number): number;
+
+  // ---- ready ring -----------------------------------------------------------------------------------------------
+  /** Append a loose slot. */
+  ready(slot: number): void;
+  /** Put a loose slot in front of all others. */
+  readyFront(slot: number): void;
+  /**
+   * Take a slot out of the ring again, leaving HOLE in its cell; the loop skips holes and `counter(READY)` leaves them out.
+   * False if it is not there. Linear in the ring from the cell behind the last one found, so that taking out many in
+   * ring order costs one pass.
+   */
+  unready(slot: number): boolean;
+
+  // ---- timers ---------------------------------------------------------------------------------------------------
+  /** Arm the slot's one timer for `atMs`. It must not be armed. */
+  arm(slot: number, atMs: number, priority: number): void;
+  /** Disarm. False if it was not armed: it fired, or never was. */
+  disarm(slot: number): boolean;
+  /** When the slot's timer is due, or Infinity if it is not armed. */
+  deadline(slot: number): number;
+  /** The earliest deadline of all armed timers, or Infinity. */
+  nextDeadline(): number;
+  /** Start a timer pass: fixes which timers `nextDue` may give, those armed before this call. */
+  beginDue(): void;
+  /**
+   * Take the next timer due at `nowMs` out of the heap, in order of (priority, deadline, arming); NIL when none is left
+   * in this pass. If its slot waits on a row it leaves it, with `why` TIMED_OUT. The slot is left loose.
+   */
+  nextDue(nowMs: number): number;
+
+  // ---- rows: waiting --------------------------------------------------------------------------------------------
+  /** A new row. `value`: EVENT 0 or 1, SEMAPHORE the permits, else 0. NIL when memory is exhausted. */
+  rowNew(kind: RowKind, value: number): number;
+  /** Give an empty row back. A pending notifier entry in the ring becomes a HOLE. */
+  rowFree(row: number): void;
+  /** The row's word: permits, flag, fired. */
+  value(row: number): number;
+  /** Slots in the row's list. */
+  waiting(row: number): number;
+  /** First slot in the row's list, or NIL. */
+  first(row: number): number;
+  /** The slot behind `slot` in its list, or NIL. */
+  next(slot: number): number;
+  /**
+   * Append a loose slot to the row's list. If the row is ready and its notification is under way, the slot belongs to
+   * that pass (a late waiter queues behind the older ones and is still served); on a ready row without a notification one is scheduled.
+   */
+  park(slot: number, row: number): void;
+  /** Take the slot out of its row's list, if it is in one, and disarm its timer, if armed. True if it waited. */
+  leave(slot: number): boolean;
+  /** LIST: move the first waiter to the ready ring, disarmed. Its slot, or NIL. */
+  wakeOne(row: number): number;
+  /** LIST: move all waiters to the ready ring, in order. How many. */
+  wakeAll(row: number): number;
+  /**
+   * Run one step of a row's notifier: what the loop does with an entry ~row that it took from the ring. Gives the waiter
+   * to run now, loose and disarmed, or NIL when the pass is over. While waiters of the pass are left, ~row goes
+   * back to the *front* of the ring, so that the pass goes on as soon as that waiter has run.
+   *
+   *   EVENT      every waiter that was there when the pass began, in order, whatever the flag says by then
+   *   SEMAPHORE  the same, but only while permits are left; a waiter of `semAcquire` takes one
+   *   LATCH      until the list is empty, those who arrive meanwhile included; the pass ends with an extra NIL
+   *   CHANNEL    one pair: the getter first, then the putter (as an entry at the front of the ring); while pairs are left
+   *
+   * When a pass ends on a row that is ready and has waiters, another is scheduled at the back of the ring.
+   */
+  notify(row: number): number;
+
+  // ---- rows: words ----------------------------------------------------------------------------------------------
+  /** Raise the flag and schedule the notifier if somebody waits. */
+  eventSet(row: number): void;
+  /** Lower the flag. A scheduled notification still runs. */
+  eventClear(row: number): void;
+  /** 1 at once if the flag is up and no notification is under way, else `park` and 0. */
+  eventWait(row: number, slot: number): number;
+  /** Fire for good: schedules the notifier if somebody waits; a waiter that parks later schedules it again. */
+  latchFire(row: number): void;
+  /** Take a permit: 1 at once if there is one (barging), else park as one who takes, and 0. */
+  semAcquire(row: number, slot: number): number;
+  /** Take a permit if there is one: 1 or 0. */
+  semTry(row: number): number;
+  /** Add `count` permits, schedule the notifier if somebody waits; the new number of permits. */
+  semRelease(row: number, count: number): number;
+  /** Park as putter; schedules the notifier if a getter waits. */
+  chanPut(row: number, slot: number): void;
+  /** Park as getter; schedules the notifier if a putter waits. */
+  chanGet(row: number, slot: number): void;
+  /** CHANNEL: waiting putters minus waiting getters. */
+  balance(row: number): number;
+  /** The putter paired with the getter that `notify` gave last, or NIL. Valid until the next call of `notify`. */
+  partner(): number;
+
+  // ---- accounts -------------------------------------------------------------------------------------------------
+  /** One of `Counter`. */
+  counter(which: number): number;
+  /** Walk every structure and throw on a broken invariant. Debug build and pure core; a no-op in the release build. */
+  verify(): void;
+}

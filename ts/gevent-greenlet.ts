@@ -1,0 +1,773 @@
+// Greenlet: a greenlet that the hub runs. What gevent users spawn.
+//
+// It holds a slot of the core from start to end. Who joins it or links to it waits on a LATCH row that exists only while
+// somebody does; when the body ends the latch fires, and its notifier calls the links in order, in one turn of the hub.
+
+import { config } from './config.ts';
+import { describe, type Seconds, toMs, toWaitMs } from './core/clock.ts';
+import { Kind, NIL, Place, Priority, RowKind } from './core/contract.ts';
+import { GeventError, GreenletExit, InvalidThreadUseError } from './exceptions.ts';
+import { runAs } from './hub/context.ts';
+import { active, debugging, setActive, threadHub } from './hub/current.ts';
+import { deliver, follow, start } from './hub/drive.ts';
+import { type Hub, type RowOwner, setSpawner } from './hub/hub.ts';
+import type { Callback } from './hub/loop.ts';
+import { type Operation, SingleUse } from './hub/operation.ts';
+import { type Body, Fired, type Fires, isBody, type Park } from './hub/protocol.ts';
+import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State } from './hub/raw.ts';
+import { type Limit, Timeout } from './timeout.ts';
+import { isThenable, settle, unwind } from './unwind.ts';
+
+/** A generator body: what `yield*` may block in. */
+export type GeneratorBody<A extends unknown[], R> = (this: any, ...args: A) => Generator<Park, R, any>;
+/** An async or plain body. Not a generator: a `yield` without star must not slip through as a plain function. */
+export type OtherBody<A extends unknown[], R> = (
+  this: any,
+  ...args: A
+) => R extends Generator<any, any, any> ? never : R;
+/** What a body of any kind gives in the end. */
+export type ResultOf<R> = R extends Generator<any, infer T, any> ? T : Awaited<R>;
+
+export interface KillOptions {
+  /** Default GreenletExit. */
+  exception?: unknown;
+  /** Wait until it has ended. Default true. */
+  block?: boolean;
+  /** Seconds to wait at most; then it is left to itself. Default: no limit. */
+  timeout?: Limit;
+}
+
+export interface GetOptions {
+  /** False: raise Timeout at once if it has not ended. Default true. */
+  block?: boolean;
+  /** Seconds; then Timeout is raised. Default: no limit. */
+  timeout?: Limit;
+}
+
+const NO_ARGS: unknown[] = [];
+
+/** It ended with an error. */
+const FAILED = 1;
+/** Its error is told by somebody else. */
+const QUIET = 2;
+/** Its error is raised in main: a signal's handler. */
+const TO_MAIN = 4;
+
+type SpawnCallback = (greenlet: Greenlet<any>) => void;
+const spawnCallbacks = new Set<SpawnCallback>();
+
+/**
+ * A function running concurrently with others, switched at its blocking calls.
+ *
+ * The body is a generator function (blocks by `yield*`), an async function (by `await`) or a plain one. Subclasses define
+ * `_run`. Made by `new Greenlet(fn, ...args)` it waits for `start()`; `Greenlet.spawn(fn, ...args)` does both.
+ *
+ * @see `gevent.Greenlet`, the source. Differs: keyword arguments are one options object; `args` only.
+ */
+export class Greenlet<T = any> extends RawGreenlet {
+  /** Frames kept of the place of spawning, when they are kept at all (debug mode). */
+  static spawningStackLimit = 10;
+
+  /** @internal */ $args: unknown[];
+  /** @internal Value, or error if FAILED. */ $result: unknown = undefined;
+  /** @internal */ $flags = 0;
+  /** @internal LATCH row, or NIL. */ $links = NIL;
+  /** @internal Handle of the greenlet that made this one, or NIL for main. */ $spawner: number;
+
+  constructor(fn?: GeneratorBody<any[], T> | OtherBody<any[], T> | null, ...args: unknown[]) {
+    const hub = active ?? threadHub();
+    super(fn as RawRun, null, hub);
+    if (fn !== undefined && fn !== null && typeof fn !== 'function') {
+      throw new TypeError(`Greenlet(run): expected a function, got ${describe(fn)}`);
+    }
+    this.$args = args.length === 0 ? NO_ARGS : args;
+    const by = active === null ? null : active.cur;
+    this.$spawner = by === null || by === NIL ? NIL : hub.core.handle(by);
+    if (debugging) this.$extras().spawnSite = spawnStack();
+    if (hub.slices !== null) this.$extras().context = hub.slices.capture();
+  }
+
+  /** Make one and start it. */
+  static spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
+  static spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
+  static spawn(this: new (...args: any[]) => Greenlet<any>, ...args: any[]): any;
+  static spawn(this: new (...args: any[]) => Greenlet<any>, ...args: any[]): any {
+    const greenlet = new this(...args);
+    greenlet.start();
+    return greenlet;
+  }
+
+  /** Make one and start it in `seconds`. */
+  static spawnLater<A extends unknown[], R>(seconds: Seconds, fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
+  static spawnLater<A extends unknown[], R>(seconds: Seconds, fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
+  static spawnLater(this: new (...args: any[]) => Greenlet<any>, seconds: Seconds, ...args: any[]): any;
+  static spawnLater(this: new (...args: any[]) => Greenlet<any>, seconds: Seconds, ...args: any[]): any {
+    const greenlet = new this(...args);
+    greenlet.startLater(seconds);
+    return greenlet;
+  }
+
+  /** What subclasses run. */
+  _run(..._args: any[]): unknown {
+    return undefined;
+  }
+
+  // ---- starting -----------------------------------------------------------------------------------------------------
+
+  /** Queue it to run on the next turn. A second call, or one after a kill, does nothing. */
+  start(): void {
+    if (this.$state !== State.FRESH) return;
+    const hub = this.$hub;
+    if (spawnCallbacks.size > 0) notifySpawned(this);
+    const slot = hub.take(Kind.GREENLET, this);
+    this.$slot = slot;
+    this.$state = State.QUEUED;
+    hub.core.ready(slot);
+    if (active !== hub) hub.kick();
+  }
+
+  /** The same in `seconds`; 0 or less: after all that is ready now. */
+  startLater(seconds: Seconds): void {
+    const ms = toMs(seconds, 'startLater(seconds)');
+    if (this.$state !== State.FRESH) return;
+    const hub = this.$hub;
+    if (spawnCallbacks.size > 0) notifySpawned(this);
+    const slot = hub.take(Kind.GREENLET, this);
+    this.$slot = slot;
+    this.$state = State.QUEUED;
+    hub.arm(slot, ms);
+  }
+
+  /** @internal Its turn has come: start the body. */
+  override $fire(hub: Hub, slot: number): number {
+    this.$state = State.LIVE;
+    const run = this.$run ?? this._run;
+    const args = this.$args;
+    if (run instanceof AsyncFunction) return this.#startAsync(hub, run as RawRun, args);
+    hub.cur = slot;
+    let result: unknown;
+    try {
+      if (hub.slices === null) result = args === NO_ARGS ? run.call(this) : run.apply(this, args);
+      else result = hub.slices.call(this.$more?.context ?? null, () => run.apply(this, args));
+    } catch (error) {
+      hub.cur = NIL;
+      this.#concluded(false, error);
+      return Fired.DONE;
+    }
+    if (result instanceof GeneratorObject || isBody(result)) {
+      hub.bodies[slot] = result as Body;
+      return Fired.RUN;
+    }
+    if (isThenable(result)) {
+      hub.bodies[slot] = settle(result);
+      return Fired.RUN;
+    }
+    hub.cur = NIL;
+    this.#concluded(true, result);
+    return Fired.DONE;
+  }
+
+  #startAsync(hub: Hub, run: RawRun, args: unknown[]): number {
+    hub.asyncBodies.add(this);
+    const begin = () => runAs(this, () => run.apply(this, args) as Promise<unknown>);
+    hub.cur = this.$slot;
+    const promise = hub.slices === null ? begin() : hub.slices.call(this.$more?.context ?? null, begin);
+    hub.cur = NIL;
+    promise.then(
+      (value) => this.#asyncEnded(value, true),
+      (error: unknown) => this.#asyncEnded(error, false),
+    );
+    return Fired.SETTLED;
+  }
+
+  #asyncEnded(outcome: unknown, ok: boolean): void {
+    const hub = this.$hub;
+    hub.asyncBodies.delete(this);
+    this.#concluded(ok, outcome);
+    hub.kick();
+  }
+
+  /** A body that is no generator ended. What it deferred runs in its slot. */
+  #concluded(ok: boolean, outcome: unknown): void {
+    const cleanup = this.$more === null ? null : this.$cleanup(ok, outcome);
+    if (cleanup !== null) {
+      this.$hub.bodies[this.$slot] = cleanup;
+      this.$hub.core.ready(this.$slot);
+    } else if (ok) this.$finished(outcome);
+    else this.$failed(outcome);
+  }
+
+  // ---- ending -------------------------------------------------------------------------------------------------------
+
+  /** @internal */
+  override $cleanup(ok: boolean, value: unknown): Body | null {
+    const more = this.$more;
+    if (more === null || more.deferred === null) return null;
+    const { deferred } = more;
+    more.deferred = null;
+    more.outcome ??= { ok, value };
+    return unwind(this, deferred);
+  }
+
+  /** @internal */
+  override $finished(value: unknown): unknown {
+    const outcome = this.$more === null ? null : this.$more.outcome;
+    if (outcome !== null) {
+      // That was the cleanup; the body ended before it.
+      (this.$more as { outcome: unknown }).outcome = null;
+      if (!outcome.ok) {
+        this.$failed(outcome.value);
+        return undefined;
+      }
+      this.$result = outcome.value;
+      this.#ended();
+      return outcome.value;
+    }
+    this.$result = value;
+    this.#ended();
+    return value;
+  }
+
+  /** @internal */
+  override $failed(error: unknown): boolean {
+    if (error instanceof GreenletExit) {
+      this.$result = error;
+      this.#ended();
+      return false;
+    }
+    this.$flags |= FAILED;
+    this.$result = error;
+    const quiet = (this.$flags & QUIET) !== 0;
+    this.#ended();
+    if (!quiet) this.$hub.handleError((this.$flags & TO_MAIN) === 0 ? this : null, error);
+    return false;
+  }
+
+  #ended(): void {
+    const hub = this.$hub;
+    this.$state = State.DEAD;
+    this.$args = NO_ARGS;
+    const slot = this.$slot;
+    if (slot !== NIL) {
+      // The number stays, for its name: reports are written after the end.
+      this.$slot = -2 - slot;
+      hub.release(slot);
+    }
+    const row = this.$links;
+    if (row !== NIL) {
+      if (hub.core.waiting(row) > 0) {
+        hub.core.latchFire(row);
+        if (active !== hub) hub.kick();
+      } else {
+        this.$links = NIL;
+        hub.core.rowFree(row);
+      }
+    }
+    const more = this.$more;
+    if (more !== null) {
+      more.callers = null;
+      more.pendingError = null;
+      if (more.controller !== null && this.$result instanceof GreenletExit) more.controller.abort(this.$result);
+      more.locals = null;
+      for (let waiter = more.waiters?.first ?? null; waiter !== null; waiter = more.waiters?.first ?? null) {
+        // Operations that the body left behind: nobody will hear of them.
+        waiter.$drop(hub);
+      }
+    }
+    if (debugging) hub.debug.ended(this);
+  }
+
+  // ---- state --------------------------------------------------------------------------------------------------------
+
+  /** Started and not ended: Python's `bool(g)`. */
+  override get active(): boolean {
+    return this.$state !== State.FRESH && this.$state !== State.DEAD;
+  }
+
+  /** The same, under its old name. */
+  get started(): boolean {
+    return this.active;
+  }
+
+  /** True once it has ended, in whatever way. */
+  ready(): boolean {
+    return this.$state === State.DEAD;
+  }
+
+  /** True if it has ended without an error. A killed one has. */
+  successful(): boolean {
+    return this.$state === State.DEAD && (this.$flags & FAILED) === 0;
+  }
+
+  /** What it returned; the GreenletExit if it was killed; undefined before, and after an error. */
+  get value(): T | undefined {
+    return (this.$flags & FAILED) === 0 ? (this.$result as T | undefined) : undefined;
+  }
+
+  /** The error it ended with, else undefined. */
+  get exception(): unknown {
+    return (this.$flags & FAILED) === 0 ? undefined : this.$result;
+  }
+
+  /** `[class, error, stack]` of the error it ended with, else undefined. */
+  get excInfo(): [unknown, unknown, string | undefined] | undefined {
+    if ((this.$flags & FAILED) === 0) return undefined;
+    const error = this.$result;
+    return [(error as object)?.constructor, error, error instanceof Error ? error.stack : undefined];
+  }
+
+  /** What the body is called with; empty once it has ended. */
+  get args(): readonly unknown[] {
+    return this.$args;
+  }
+
+  /** The loop it runs on. */
+  get loop(): Hub['loop'] {
+    return this.$hub.loop;
+  }
+
+  /** A small integer, unique among the living greenlets of its hub, used again after its end. */
+  get minimalIdent(): number {
+    const slot = this.$slot;
+    if (slot !== NIL) return slot >= 0 ? slot : -2 - slot;
+    const more = this.$extras();
+    more.ident ??= this.$hub.nextIdent();
+    return more.ident;
+  }
+
+  /** `Greenlet-N` unless set. */
+  get name(): string {
+    return this.$more?.name ?? `${this.constructor.name}-${this.minimalIdent}`;
+  }
+
+  set name(name: string) {
+    this.$extras().name = String(name);
+  }
+
+  /** The greenlet that made this one, while it is alive. */
+  get spawningGreenlet(): RawGreenlet | null {
+    if (!config.trackGreenletTree) return null;
+    if (this.$spawner === NIL) return this.$hub.main;
+    const slot = this.$hub.core.resolve(this.$spawner);
+    return slot === NIL ? null : (this.$hub.owners[slot] as unknown as RawGreenlet);
+  }
+
+  /** Values shared down the spawn tree; each greenlet that main spawns begins a tree. */
+  get spawnTreeLocals(): Record<string, unknown> | null {
+    if (!config.trackGreenletTree) return null;
+    const more = this.$extras();
+    if (more.treeLocals === null) {
+      const parent = this.spawningGreenlet;
+      more.treeLocals = parent instanceof Greenlet ? (parent.spawnTreeLocals as Record<string, unknown>) : {};
+    }
+    return more.treeLocals;
+  }
+
+  /** Where it was made, as stack lines. Kept in debug mode only, since a stack costs ten spawns. */
+  get spawningStack(): string | null {
+    return this.$more?.spawnSite ?? null;
+  }
+
+  /** Aborts when the greenlet is killed: for `fetch` and other calls of the platform. Made when first read. */
+  get signal(): AbortSignal {
+    const more = this.$extras();
+    if (more.controller === null) {
+      more.controller = new AbortController();
+      if (this.$state === State.DEAD && this.$result instanceof GreenletExit) more.controller.abort(this.$result);
+    }
+    return more.controller.signal;
+  }
+
+  // ---- waiting for it -----------------------------------------------------------------------------------------------
+
+  /**
+   * Wait until it has ended. Never raises its error. Switch point, unless it has ended.
+   * @param options.timeout - seconds, after which the wait just ends
+   */
+  join(options?: { timeout?: Limit }): Operation<void> {
+    return new Join(this, options?.timeout ?? null);
+  }
+
+  /**
+   * Wait for its result: gives the value, or raises the very error it ended with. A killed one gives its GreenletExit.
+   * Switch point, unless it has ended.
+   * @throws Timeout if `timeout` came first, or at once with `block: false`
+   */
+  get(options: GetOptions = {}): Operation<T> {
+    return new Get<T>(this, options.block ?? true, options.timeout ?? null);
+  }
+
+  /**
+   * Raise an exception in it, where it is suspended. The order is given at once; the operation waits until it has ended.
+   * One that never ran ends at once; one that has ended is left alone; itself: raised when the operation is consumed.
+   */
+  kill(options: KillOptions = {}): Operation<void> {
+    const { exception = GreenletExit, block = true, timeout = null } = options;
+    let order: Callback | null = null;
+    if (this.$state !== State.DEAD) {
+      const error = killer(exception);
+      const hub = this.$hub;
+      if (this.$state === State.FRESH || this.$state === State.QUEUED) this.$cancel(error);
+      else order = hub.loop.runCallback(deliver, hub, this, error);
+      return new Kill(this, block, timeout, order, error);
+    }
+    return new Kill(this, block, timeout, null, null);
+  }
+
+  /** @internal Somebody else tells of its error. */
+  set $quiet(on: boolean) {
+    this.$flags = on ? this.$flags | QUIET : this.$flags & ~QUIET;
+  }
+
+  /** @internal Its error is raised in main. */
+  set $routeToMain(on: boolean) {
+    this.$flags = on ? this.$flags | TO_MAIN : this.$flags & ~TO_MAIN;
+  }
+
+  /** @internal It has not run yet: it never will. */
+  $cancel(error: unknown): void {
+    const hub = this.$hub;
+    if (this.$slot !== NIL) {
+      hub.core.disarm(this.$slot);
+      if (hub.core.place(this.$slot) === Place.READY) hub.core.unready(this.$slot);
+    }
+    this.$failed(error);
+  }
+
+  // ---- links --------------------------------------------------------------------------------------------------------
+
+  /** Have `callback(this)` called in the hub when it has ended. It must not block. */
+  rawlink(callback: (greenlet: this) => void): void {
+    this.#addLink(callback, Link);
+  }
+
+  /** Have `callback(this)` run in a greenlet of its own when it has ended. */
+  link(callback: (greenlet: this) => unknown): void {
+    this.#addLink(callback, SpawnedLink);
+  }
+
+  /** The same, only if it succeeded. */
+  linkValue(callback: (greenlet: this) => unknown): void {
+    this.#addLink(callback, ValueLink);
+  }
+
+  /** The same, only if it failed. */
+  linkException(callback: (greenlet: this) => unknown): void {
+    this.#addLink(callback, ExceptionLink);
+  }
+
+  #addLink(callback: unknown, type: new (greenlet: Greenlet, callback: any) => Link): void {
+    if (typeof callback !== 'function') throw new TypeError(`link: expected a function, got ${describe(callback)}`);
+    const link = new type(this, callback);
+    const more = this.$extras();
+    more.links ??= new Set();
+    more.links.add(link);
+    link.attach();
+  }
+
+  /** Take a link off again; an unknown one is ignored. */
+  unlink(callback: unknown): void {
+    for (const link of (this.$more?.links ?? []) as Set<Link>) {
+      if (link.callback === callback) return link.detach();
+    }
+  }
+
+  /** Take all links off. */
+  unlinkAll(): void {
+    for (const link of (this.$more?.links ?? []) as Set<Link>) link.detach();
+  }
+
+  /** How many links there are, waiting joiners included. */
+  hasLinks(): number {
+    return this.$links === NIL ? 0 : this.$hub.core.waiting(this.$links);
+  }
+
+  /** @internal The row to wait on for its end. */
+  $latch(): number {
+    if (this.$links === NIL) {
+      this.$links = this.$hub.row(RowKind.LATCH, 0, this as unknown as RowOwner);
+      if (this.$state === State.DEAD) this.$hub.core.latchFire(this.$links);
+    }
+    return this.$links;
+  }
+
+  /** @internal All links have been told. */
+  $rowDone(hub: Hub, row: number): void {
+    if (this.$links !== row) return;
+    this.$links = NIL;
+    hub.core.rowFree(row);
+  }
+
+  /** @internal As the dump names those who wait on it. */
+  describe(): string {
+    return `join of ${this}`;
+  }
+
+  /** Called with each greenlet that is started, before it is queued. */
+  static addSpawnCallback(callback: SpawnCallback): void {
+    if (typeof callback !== 'function') throw new TypeError(`addSpawnCallback: expected a function, got ${describe(callback)}`);
+    spawnCallbacks.add(callback);
+  }
+
+  static removeSpawnCallback(callback: SpawnCallback): void {
+    spawnCallbacks.delete(callback);
+  }
+
+  // ---- the rest -----------------------------------------------------------------------------------------------------
+
+  /** Ends a `using` block: kills it without waiting. */
+  [Symbol.dispose](): void {
+    this.kill({ block: false });
+  }
+
+  /** Ends an `await using` block: waits for its end, then makes sure of it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.join();
+    await this.kill();
+  }
+
+  /** @internal */
+  override get $isRaw(): boolean {
+    return false;
+  }
+
+  /** @internal */
+  override $function(): RawRun {
+    return (this.$run ?? this._run) as RawRun;
+  }
+
+  /** @internal */
+  override $arguments(): unknown[] {
+    return this.$args;
+  }
+
+  /** @internal */
+  override $end(): void {
+    this.$finished(undefined);
+  }
+
+  /** @internal */
+  override get $label(): string {
+    const fn = this.$run ?? this._run;
+    const args = this.$args.map((arg) => describe(arg).slice(0, 50)).join(', ');
+    return `${this.constructor.name} ${JSON.stringify(this.name)}: ${fn.name || 'anonymous'}(${args})`;
+  }
+
+  override toString(): string {
+    return `<${this.$label}>`;
+  }
+}
+
+const GeneratorObject = function GeneratorObject() {} as unknown as abstract new () => object;
+GeneratorObject.prototype = Object.getPrototypeOf(Object.getPrototypeOf((function* () {})()));
+const AsyncFunction = (async () => {}).constructor as new () => object;
+
+setSpawner((hub, fn, args) => {
+  // Made as if the hub were running, so that it is the one it belongs to.
+  const before = hub.activate();
+  let greenlet: Greenlet;
+  try {
+    greenlet = new Greenlet(fn as OtherBody<any[], any>, ...args);
+  } finally {
+    setActive(before);
+  }
+  greenlet.start();
+  return greenlet;
+});
+
+function notifySpawned(greenlet: Greenlet): void {
+  for (const callback of [...spawnCallbacks]) callback(greenlet);
+}
+
+function spawnStack(): string {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = Greenlet.spawningStackLimit + 3;
+  const lines = (new Error().stack ?? '').split('\n').slice(4);
+  Error.stackTraceLimit = limit;
+  return lines.join('\n');
+}
+
+/** Python wraps what is no exception; so do we, naming it. */
+function killer(exception: unknown): unknown {
+  if (exception instanceof Error) return exception;
+  if (typeof exception === 'function') return exceptionFrom(exception);
+  return new GeventError('GEVENT_KILLED_WITH', `killed with ${describe(exception)}, which is no exception`, {
+    cause: exception,
+  });
+}
+
+// ---- operations -----------------------------------------------------------------------------------------------------
+
+/** Parks on the greenlet's latch until it has ended or the limit came. */
+abstract class AwaitEnd<G, T> extends SingleUse<T> {
+  readonly greenlet: Greenlet<G>;
+  protected readonly limit: Limit;
+  #started: Timeout | null = null;
+
+  constructor(greenlet: Greenlet<G>, limit: Limit) {
+    super();
+    this.greenlet = greenlet;
+    this.limit = limit;
+    if (limit !== null && !(limit instanceof Timeout)) toWaitMs(limit, 'timeout');
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    const { greenlet, limit } = this;
+    if (greenlet.$state === State.DEAD) return true;
+    this.use();
+    if (getcurrent() === greenlet) throw new GeventError('GEVENT_JOIN_SELF', `${greenlet} cannot wait for itself`);
+    if (greenlet.$hub !== hub) {
+      throw new InvalidThreadUseError(`${greenlet} belongs to ${greenlet.$hub} and cannot be waited for on ${hub}`);
+    }
+    hub.core.park(slot, greenlet.$latch());
+    if (limit instanceof Timeout) {
+      if (!limit.pending) {
+        limit.start();
+        this.#started = limit;
+      }
+    } else if (limit !== null) hub.arm(slot, toWaitMs(limit, 'timeout'), Priority.LATE);
+    return false;
+  }
+
+  abstract override complete(hub: Hub, slot: number): T;
+
+  override abandon(): void {
+    this.#started?.cancel();
+  }
+}
+
+class Join extends AwaitEnd<any, void> {
+  describe(): string {
+    return `join of ${this.greenlet}`;
+  }
+
+  complete(): void {
+    this.abandon();
+  }
+}
+
+class Get<T> extends AwaitEnd<T, T> {
+  readonly #block: boolean;
+
+  constructor(greenlet: Greenlet<T>, block: boolean, limit: Limit) {
+    super(greenlet, limit);
+    this.#block = block;
+  }
+
+  describe(): string {
+    return `get of ${this.greenlet}`;
+  }
+
+  override begin(hub: Hub, slot: number): boolean {
+    if (!this.#block && this.greenlet.$state !== State.DEAD) throw new Timeout();
+    return super.begin(hub, slot);
+  }
+
+  complete(): T {
+    this.abandon();
+    const { greenlet, limit } = this;
+    if (greenlet.$state !== State.DEAD) throw new Timeout(limit instanceof Timeout ? limit.seconds : limit);
+    if ((greenlet.$flags & FAILED) !== 0) throw greenlet.$result;
+    return greenlet.$result as T;
+  }
+}
+
+/** Waits for a greenlet whose death is ordered. */
+class Kill extends Join {
+  readonly #block: boolean;
+  readonly #order: Callback | null;
+  readonly #error: unknown;
+
+  constructor(greenlet: Greenlet<any>, block: boolean, limit: Limit, order: Callback | null, error: unknown) {
+    super(greenlet, limit);
+    this.#block = block;
+    this.#order = order;
+    this.#error = error;
+  }
+
+  override describe(): string {
+    return `kill of ${this.greenlet}`;
+  }
+
+  override begin(hub: Hub, slot: number): boolean {
+    const { greenlet } = this;
+    if (greenlet.$state === State.DEAD || !this.#block) return true;
+    if (getcurrent() === greenlet) {
+      // Killing oneself: now, not by the order.
+      this.#order?.stop();
+      throw this.#error;
+    }
+    return super.begin(hub, slot);
+  }
+}
+
+// ---- links ----------------------------------------------------------------------------------------------------------
+
+/** A function in the list of those who wait for a greenlet. */
+export class Link implements Fires<Hub> {
+  readonly callback: (greenlet: any) => unknown;
+  protected readonly greenlet: Greenlet<any>;
+  #slot = NIL;
+
+  constructor(greenlet: Greenlet<any>, callback: (greenlet: any) => unknown) {
+    this.greenlet = greenlet;
+    this.callback = callback;
+  }
+
+  attach(): void {
+    const hub = this.greenlet.$hub;
+    this.#slot = hub.take(Kind.LINK, this);
+    hub.core.park(this.#slot, this.greenlet.$latch());
+    if (this.greenlet.$state === State.DEAD) hub.kick();
+  }
+
+  detach(): void {
+    const slot = this.#slot;
+    if (slot === NIL) return;
+    this.#slot = NIL;
+    const hub = this.greenlet.$hub;
+    hub.core.leave(slot);
+    hub.release(slot);
+    this.greenlet.$more?.links?.delete(this);
+  }
+
+  /** @internal */
+  $fire(hub: Hub, slot: number): number {
+    this.#slot = NIL;
+    hub.release(slot);
+    this.greenlet.$more?.links?.delete(this);
+    this.call(hub);
+    return Fired.DONE;
+  }
+
+  protected call(hub: Hub): void {
+    hub.callback([this.callback, this.greenlet], this.callback, [this.greenlet]);
+  }
+}
+
+/** Runs its function in a raw greenlet of its own, switched to at its place in the order. */
+class SpawnedLink extends Link {
+  protected override call(hub: Hub): void {
+    if (this.callback instanceof AsyncFunction) {
+      Greenlet.spawn(this.callback as (g: unknown) => Promise<unknown>, this.greenlet);
+      return;
+    }
+    const raw = new RawGreenlet(this.callback, hub, undefined);
+    const next = start(hub, raw, [this.greenlet]);
+    follow(hub, next, hub.takeThrown());
+    hub.cur = NIL;
+    hub.aside = hub;
+  }
+}
+
+class ValueLink extends SpawnedLink {
+  protected override call(hub: Hub): void {
+    if (this.greenlet.successful()) super.call(hub);
+  }
+}
+
+class ExceptionLink extends SpawnedLink {
+  protected override call(hub: Hub): void {
+    if (!this.greenlet.successful()) super.call(hub);
+  }
+}

@@ -1,0 +1,202 @@
+// withTimeout, defer, use: a block with an end that is kept.
+
+import { describe } from './core/clock.ts';
+import { Greenlet } from './gevent-greenlet.ts';
+import { active, debugging } from './hub/current.ts';
+import type { Hub } from './hub/hub.ts';
+import { Operation, SingleUse } from './hub/operation.ts';
+import { type Body, CALL, type Park, RESUME } from './hub/protocol.ts';
+import { getcurrent } from './hub/raw.ts';
+import { type Limit, Timeout } from './timeout.ts';
+import { settle } from './unwind.ts';
+
+type AnyBody<A extends unknown[]> = (...args: A) => unknown;
+type Outcome<R> = R extends Generator<any, infer T, any> ? T : R extends Operation<infer T> ? T : Awaited<R>;
+
+/** A generator run as a frame in a generator body, as a greenlet of its own elsewhere. */
+class Framed<T> extends SingleUse<T> {
+  readonly #what: string;
+  readonly #frame: () => Generator<Park, T, any>;
+  #child: Greenlet<T> | null = null;
+  #get: Operation<T> | null = null;
+
+  constructor(what: string, frame: () => Generator<Park, T, any>) {
+    super();
+    this.#what = what;
+    this.#frame = frame;
+  }
+
+  describe(): string {
+    return this.#what;
+  }
+
+  override next(sent?: unknown): IteratorResult<Park, T> {
+    const hub = active;
+    if (hub === null) return super.next(sent);
+    if (sent === RESUME) return { done: true, value: hub.takeFrameValue() as T };
+    this.use();
+    if (debugging) hub.debug.consumed(this);
+    hub.callee = this.#frame() as Body;
+    return CALL;
+  }
+
+  // Its frame has had the exception already.
+  override throw(error: unknown): IteratorResult<Park, T> {
+    throw error;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    const child = new Greenlet<T>(this.#frame);
+    // Its failure is ours to tell.
+    child.$quiet = true;
+    child.start();
+    this.#child = child;
+    this.#get = child.get();
+    return this.#get.begin(hub, slot);
+  }
+
+  complete(hub: Hub, slot: number): T {
+    return (this.#get as Operation<T>).complete(hub, slot);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#get?.abandon(hub, slot);
+    this.#child?.kill({ block: false });
+  }
+}
+
+function* guarded(limit: Limit, fn: AnyBody<any[]>, args: unknown[], fallback: { value: unknown } | null): Generator<Park, any, any> {
+  const timeout = Timeout.startNew(limit);
+  try {
+    return yield* settle(fn(...args));
+  } catch (error) {
+    if (error === timeout && fallback !== null) return fallback.value;
+    throw error;
+  } finally {
+    timeout.cancel();
+  }
+}
+
+/**
+ * Run `fn(...args)` and raise Timeout in it after `seconds`. Switch point if `fn` switches.
+ * With `timeoutValue` in the options that value is given instead, if it was this timeout and no other that ended it.
+ *
+ *     const page = yield* withTimeout(2, fetchPage, url);
+ *     const page = yield* withTimeout({ seconds: 2, timeoutValue: null }, fetchPage, url);
+ *
+ * In a generator body `fn` runs in the current greenlet; with `await` in one of its own, which ends with the wait.
+ * @see `gevent.with_timeout`, the source. Differs: `timeout_value` is given in front, so that arguments stay the last.
+ */
+export function withTimeout<A extends unknown[], R>(
+  seconds: Limit,
+  fn: (...args: A) => R,
+  ...args: A
+): Operation<Outcome<R>>;
+export function withTimeout<A extends unknown[], R, V>(
+  limit: { seconds: Limit; timeoutValue: V },
+  fn: (...args: A) => R,
+  ...args: A
+): Operation<Outcome<R> | V>;
+export function withTimeout(
+  limit: Limit | { seconds: Limit; timeoutValue?: unknown },
+  fn: (...args: any[]) => unknown,
+  ...args: unknown[]
+): Operation<any> {
+  if (typeof fn !== 'function') throw new TypeError(`withTimeout(seconds, fn): expected a function, got ${describe(fn)}`);
+  let seconds: Limit = limit as Limit;
+  let fallback: { value: unknown } | null = null;
+  if (limit !== null && typeof limit === 'object' && !(limit instanceof Timeout) && 'seconds' in limit && 'timeoutValue' in limit) {
+    seconds = limit.seconds as Limit;
+    fallback = { value: limit.timeoutValue };
+  }
+  // Refuse bad seconds here, where the caller is.
+  if (!(seconds instanceof Timeout)) new Timeout(seconds);
+  return new Framed(`withTimeout of ${fn.name || 'anonymous'}`, () => guarded(seconds, fn, args, fallback));
+}
+
+class Defer extends Operation<void> {
+  readonly #fn: () => unknown;
+
+  constructor(fn: () => unknown) {
+    super();
+    this.#fn = fn;
+  }
+
+  describe(): string {
+    return 'defer';
+  }
+
+  begin(): boolean {
+    const greenlet = getcurrent();
+    if (!(greenlet instanceof Greenlet)) {
+      throw new TypeError('defer(fn): works in a Greenlet; elsewhere use try and finally');
+    }
+    const more = greenlet.$extras();
+    more.deferred ??= [];
+    more.deferred.push(this.#fn);
+    return true;
+  }
+
+  complete(): void {}
+}
+
+/**
+ * Have `fn` run when the current greenlet ends, however it ends: latest first, before its links are told. `fn` may be a
+ * generator function and block; a kill meanwhile does not stop it. Its errors are reported. Never a switch point.
+ *
+ *     yield* defer(() => connection.close());
+ *
+ * @throws TypeError if `fn` is not a function, or outside a Greenlet
+ */
+export function defer(fn: () => unknown): Operation<void> {
+  if (typeof fn !== 'function') throw new TypeError(`defer(fn): expected a function, got ${describe(fn)}`);
+  return new Defer(fn);
+}
+
+/** What `use` takes. */
+export type Resource =
+  | { [Symbol.dispose](): void }
+  | { [Symbol.asyncDispose](): PromiseLike<void> }
+  | { close(): unknown };
+
+class Use<T extends Resource> extends Operation<T> {
+  readonly #resource: T;
+
+  constructor(resource: T) {
+    super();
+    this.#resource = resource;
+  }
+
+  describe(): string {
+    return 'use';
+  }
+
+  begin(): boolean {
+    const resource = this.#resource as any;
+    const end = resource[Symbol.asyncDispose] ?? resource[Symbol.dispose] ?? resource.close;
+    return new Defer(() => end.call(resource)).begin();
+  }
+
+  complete(): T {
+    return this.#resource;
+  }
+}
+
+/**
+ * Dispose of `resource` when the current greenlet ends, however it ends; gives it back. `await using` for generator bodies,
+ * where it is a syntax error. Calls `[Symbol.asyncDispose]`, `[Symbol.dispose]` or `close`, and blocks on what they give.
+ *
+ *     const socket = yield* use(connect(port));
+ */
+export function use<T extends Resource>(resource: T): Operation<T> {
+  const any = resource as any;
+  if (
+    any === null ||
+    typeof any !== 'object' ||
+    ![any[Symbol.asyncDispose], any[Symbol.dispose], any.close].some((end) => typeof end === 'function')
+  ) {
+    throw new TypeError(`use(resource): expected something disposable or with close(), got ${describe(resource)}`);
+  }
+  return new Use(resource);
+}

@@ -1,0 +1,61 @@
+// Who runs: the hub whose loop is on the JavaScript stack, the hub of this thread, and, for async bodies, the greenlet
+// that the platform carries along its awaits.
+
+import type { Hub } from './hub.ts';
+import type { RawGreenlet } from './raw.ts';
+
+/** The hub whose loop is on the stack, or null: main, or a continuation of an async body. */
+export let active: Hub | null = null;
+
+export function setActive(hub: Hub | null): void {
+  active = hub;
+}
+
+/** True while operations are watched for never being consumed (`GEVENT_DEBUG`, the test kit). */
+export let debugging = false;
+
+export function setDebugging(on: boolean): void {
+  debugging = on;
+}
+
+let ofThread: Hub | null = null;
+let make: (() => Hub) | null = null;
+
+/** How the first `getHub()` makes the hub of this thread. */
+export function setHubMaker(maker: () => Hub): void {
+  make = maker;
+}
+
+/** The hub of this thread, made at the first call. Another may stand in for it while a test runs. */
+export function threadHub(): Hub {
+  if (ofThread === null) {
+    if (make === null) throw new Error('gevent-wasm: no hub implementation is loaded');
+    ofThread = make();
+  }
+  return ofThread;
+}
+
+/** The hub of this thread if there is one yet. */
+export function threadHubIfAny(): Hub | null {
+  return ofThread;
+}
+
+/** Make `hub` the one that `getHub()` gives; returns the one before. */
+export function replaceThreadHub(hub: Hub | null): Hub | null {
+  const before = ofThread;
+  ofThread = hub;
+  return before;
+}
+
+// Set by context.ts when the first async body starts: until then no AsyncLocalStorage exists and this costs one test.
+let lookUp: (() => RawGreenlet | undefined) | null = null;
+
+export function setContextLookUp(fn: () => RawGreenlet | undefined): void {
+  lookUp = fn;
+}
+
+/** The greenlet in whose async body we are, or null. */
+export function greenletOfContext(): RawGreenlet | null {
+  if (lookUp === null) return null;
+  return lookUp() ?? null;
+}

@@ -1,0 +1,61 @@
+// The platform, as far as the hub needs it: run something soon, wake me at a time, tell me when nothing is left.
+// Nothing here is touched before the first hub is made. Node, Deno, Bun, browsers and workers.
+
+export interface Host {
+  /** Run `fn` after pending I/O has had its turn. Keeps the process alive until then. */
+  soon(fn: () => void): void;
+  /** Run `fn` in `ms` milliseconds or later; gives something for `cancel`. `ref` false: does not keep the process alive. */
+  after(ms: number, fn: () => void, ref: boolean): unknown;
+  cancel(timer: unknown): void;
+  /** Call `fn` whenever the platform finds nothing left to do. A no-op where it cannot tell (browsers). */
+  onIdle(fn: () => void): void;
+  /** Let an error that belongs to nobody end the program the platform's way. */
+  uncaught(error: unknown): void;
+  /** Write diagnostics. */
+  print(text: string): void;
+}
+
+/** The longest delay a platform timer takes; a later deadline is reached in several steps. */
+export const MAX_DELAY = 2 ** 31 - 1;
+
+interface NodeTimer {
+  unref?(): void;
+}
+
+function soonByChannel(): (fn: () => void) => void {
+  const queue: (() => void)[] = [];
+  const channel = new MessageChannel();
+  channel.port1.onmessage = () => queue.shift()?.();
+  return (fn) => {
+    queue.push(fn);
+    channel.port2.postMessage(0);
+  };
+}
+
+export function platformHost(): Host {
+  const soon: (fn: () => void) => void =
+    typeof setImmediate === 'function' ? (fn) => void setImmediate(fn) : soonByChannel();
+  return {
+    soon,
+    after(ms, fn, ref) {
+      const timer = setTimeout(fn, ms > MAX_DELAY ? MAX_DELAY : ms);
+      if (!ref) (timer as NodeTimer).unref?.();
+      return timer;
+    },
+    cancel(timer) {
+      clearTimeout(timer as ReturnType<typeof setTimeout>);
+    },
+    onIdle(fn) {
+      if (typeof process !== 'undefined' && typeof process.on === 'function') process.on('beforeExit', fn);
+    },
+    uncaught(error) {
+      soon(() => {
+        throw error;
+      });
+    },
+    print(text) {
+      if (typeof process !== 'undefined' && process.stderr?.write) process.stderr.write(text);
+      else console.error(text);
+    },
+  };
+}

@@ -1,0 +1,869 @@
+// The hub: one turn after another of the core's queues inside the platform's loop.
+//
+//   turn    1. the ready ring, in order, entries added meanwhile included, until it is empty or the slice is over
+//           2. timers due, by priority, deadline and arming
+//           3. back to 1 while there is something ready; else to the platform until an event or the next deadline
+//
+// A slice of the platform's time is `switchInterval` long (5 ms); then I/O has its turn. Settling a promise ends phase 1
+// early: continuations of async bodies run before the loop goes on, so that what they do next keeps its place in the order.
+//
+// U1  active === this exactly while bodies or callbacks of this hub run on the JavaScript stack
+// U2  owners[slot] and bodies[slot] belong to the slot from take() to release(); bodies[slot] is null unless a
+//     generator is suspended or running there
+// U3  a waiting slot is woken exactly once: by the core, or by withdraw() when an exception is thrown in
+
+import { config } from '../config.ts';
+import type { Greenlet } from '../gevent-greenlet.ts';
+import { type Clock, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
+import { type Core, Counter, HOLE, type Kind, NIL, Place, Priority, Word } from '../core/contract.ts';
+import {
+  BlockingSwitchOutError,
+  GeventError,
+  GreenletExit,
+  HubDestroyed,
+  KeyboardInterrupt,
+  LoopExit,
+  SystemExit,
+} from '../exceptions.ts';
+import { watchStores, unwatchStores, type Slices } from './context.ts';
+import { active, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
+import { Debug } from './debug.ts';
+import { after, follow, NOTHING, threw } from './drive.ts';
+import { type Host, platformHost } from './host.ts';
+import { JoinHub } from './join.ts';
+import { Loop } from './loop.ts';
+import { later, type Operation, Waiter, WaiterList } from './operation.ts';
+import { type Body, Fired, type Fires, isBody, PARK, RESUME, resumeBody, YIELD } from './protocol.ts';
+import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
+
+const { HEAD, TAIL, MASK, BUDGET } = Word;
+
+/** Entries between two looks at the clock: few while slices are long, many while they are short. */
+const MIN_BATCH = 16;
+const MAX_BATCH = 4096;
+/** A switch flood under a virtual clock would never end, since no time passes in it. */
+const VIRTUAL_LIMIT = 20_000_000;
+/** Arms within one slice that may share one reading of the clock. */
+const CLOCK_SHARES = 32;
+
+/** How a pass over the ready ring ended. */
+const Pass = { EMPTY: 0, SETTLED: 1, TIME: 2 } as const;
+
+export type Tracer = (event: 'switch' | 'throw', origin: RawGreenlet, target: RawGreenlet) => void;
+
+export interface HubOptions {
+  core: Core;
+  clock?: Clock;
+  host?: Host;
+  /** True: quiescence is decided by this hub alone and at once, as its own little world. */
+  isolated?: boolean;
+}
+
+/** The main greenlet: the program's own synchronous and top-level code. */
+class Main extends RawGreenlet {
+  override get parent(): null {
+    return null;
+  }
+  override set parent(_parent: RawGreenlet) {
+    throw new GeventError('GEVENT_MAIN_PARENT', 'cannot set the parent of a main greenlet');
+  }
+  override get dead(): boolean {
+    return false;
+  }
+  override get run(): undefined {
+    return undefined;
+  }
+  override toString(): string {
+    return '<greenlet main>';
+  }
+}
+
+/** One thread's scheduler. Made by `getHub()`; isolated ones by `createHub()` and `simulate()`. */
+export class Hub extends RawGreenlet {
+  readonly core: Core;
+  readonly clock: Clock;
+  readonly host: Host;
+  readonly isolated: boolean;
+  readonly main: RawGreenlet;
+  readonly loop: Loop;
+  /** Exceptions that are not reported. Extend it per hub. */
+  NOT_ERROR: (abstract new (...args: any[]) => object)[] = [GreenletExit, SystemExit];
+  /** Exceptions that are raised in main as well. Extend it per hub. */
+  SYSTEM_ERROR: (abstract new (...args: any[]) => object)[] = [KeyboardInterrupt, SystemExit];
+  /** Where reports go; null: nowhere. */
+  exceptionStream: { write(text: string): unknown } | null;
+  /** The hub's own name, shown in reports. */
+  name = '';
+
+  /** @internal U2 */ readonly owners: Fires<Hub>[] = [];
+  /** @internal U2 */ readonly bodies: (Body | null)[] = [];
+  /** @internal What a row of the core belongs to. */ readonly rowOwners: RowOwner[] = [];
+  /** @internal D1 */ cur: number = NIL;
+  /** @internal D1 */ aside: RawGreenlet;
+  /** @internal The switch a body has just asked for. */ transfer: SwitchOperation | null = null;
+  /** @internal Value on its way into a switched greenlet. */ payload: unknown = undefined;
+  /** @internal Body on its way onto a greenlet's frames. */ callee: Body | null = null;
+  /** @internal Value on its way to a frame's caller. */ frameValue: unknown = undefined;
+  /** @internal What the next resumed body is sent. */ reply: unknown = RESUME;
+  /** @internal */ mainSwitch: SwitchOperation | null = null;
+  /** @internal A raw switch gave control to a waiting main. */ settledMain = false;
+  /** @internal */ readonly mainWaiters = new WaiterList();
+  /** @internal */ waiterSerial = 0;
+  /** @internal Present while the program uses AsyncLocalStorage. */ slices: Slices | null = null;
+  /** @internal */ tracer: Tracer | null = null;
+  /** @internal */ readonly debug: Debug;
+  /** @internal Operations that wait for something outside this hub: promises. */ foreign = 0;
+  /** @internal Async bodies that have not ended. */ readonly asyncBodies = new Set<RawGreenlet>();
+  /** @internal Armed timers that do not keep the loop going. */ unrefTimers = 0;
+  /** @internal Active watchers that keep the loop going, timers aside. */ refs = 0;
+  /** @internal Entries run since the hub was made. */ turns = 0;
+
+  /** @internal A virtual clock is told that nobody can go on now. */ onRest: (() => void) | null = null;
+
+  #thrown: unknown = NOTHING;
+  #mainErrors: { error: unknown }[] = [];
+  readonly #joiners = new Set<JoinHub>();
+  #now: number;
+  #stamp = -1;
+  #shares = 0;
+  #batch = 64;
+  #checked: number;
+  #sliceStart = 0;
+  #virtualLeft = VIRTUAL_LIMIT;
+  #scheduled = false;
+  #draining = false;
+  #timer: unknown = null;
+  #timerAt = Infinity;
+  #timerRef = true;
+  #destroyed = false;
+  #idents = 0;
+  readonly #tick = () => this.#run(true);
+  readonly #hop = () => later(this.#continue);
+  readonly #continue = () => this.#run(false);
+  readonly #onTimer = () => {
+    this.#timer = null;
+    this.#timerAt = Infinity;
+    this.#run(true);
+  };
+
+  constructor(options: HubOptions) {
+    super(null, null, null);
+    this.$hub = this;
+    this.core = options.core;
+    this.clock = options.clock ?? realClock;
+    this.host = options.host ?? platformHost();
+    this.isolated = options.isolated ?? false;
+    this.main = new Main(null, null, this);
+    this.main.$state = State.LIVE;
+    this.$parent = this.main;
+    this.$state = State.LIVE;
+    this.aside = this;
+    this.debug = new Debug(this);
+    if (config.debug) setDebugging(true);
+    this.loop = new Loop(this);
+    this.exceptionStream = { write: (text: string) => this.host.print(text) };
+    this.#now = this.#checked = this.clock.now();
+    this.core.words[BUDGET] = this.#batch;
+    watchStores(this);
+    if (!this.isolated) this.host.onIdle(() => this.#idle());
+  }
+
+  // ---- slots --------------------------------------------------------------------------------------------------------
+
+  /** @internal A slot for `owner`. */
+  take(kind: Kind, owner: Fires<Hub>): number {
+    const slot = this.core.take(kind);
+    if (slot === NIL) {
+      throw new GeventError(
+        'GEVENT_CORE_FULL',
+        `the core has no room for another greenlet or waiter: ${this.core.counter(Counter.SLOTS)} are alive`,
+      );
+    }
+    if (slot < this.owners.length) {
+      this.owners[slot] = owner;
+      this.bodies[slot] = null;
+    } else {
+      while (this.owners.length < slot) {
+        this.owners.push(VACANT);
+        this.bodies.push(null);
+      }
+      this.owners.push(owner);
+      this.bodies.push(null);
+    }
+    return slot;
+  }
+
+  /** @internal The slot is done with. It is loose, without timer. */
+  release(slot: number): void {
+    this.owners[slot] = VACANT;
+    this.bodies[slot] = null;
+    this.core.free(slot);
+  }
+
+  /** @internal A row for something to wait on. */
+  row(kind: 0 | 1 | 2 | 3 | 4, value: number, owner: RowOwner): number {
+    const row = this.core.rowNew(kind, value);
+    if (row === NIL) throw new GeventError('GEVENT_CORE_FULL', 'the core has no room for another wait queue');
+    while (this.rowOwners.length < row) this.rowOwners.push(NOBODY);
+    this.rowOwners[row] = owner;
+    return row;
+  }
+
+  /** @internal The slot of a greenlet, made if it has none: it is about to wait. */
+  slotOf(g: RawGreenlet): number {
+    if (g.$slot === NIL) {
+      const body = g.$body;
+      const slot = this.take(1, g);
+      g.$body = null;
+      g.$slot = slot;
+      this.bodies[slot] = body;
+    }
+    return g.$slot;
+  }
+
+  /** @internal The running greenlet has no slot and is about to wait. */
+  adopt(op: { describe(): string }): number {
+    const g = this.aside;
+    if (g === this || g === this.main) {
+      throw new BlockingSwitchOutError(
+        `Impossible to call blocking function in the event loop callback: ${op.describe()}`,
+      );
+    }
+    this.cur = this.slotOf(g);
+    return this.cur;
+  }
+
+  /** @internal Take a slot out of whatever it waits in (U3). */
+  withdraw(slot: number): void {
+    this.core.leave(slot);
+    if (this.core.place(slot) === Place.READY) this.core.unready(slot);
+  }
+
+  /** @internal Take a greenlet that waits for the hub out of its wait, to throw into it. */
+  interrupt(g: RawGreenlet): void {
+    if (g.$slot !== NIL) this.withdraw(g.$slot);
+  }
+
+  // ---- messages between bodies and the loop -------------------------------------------------------------------------
+
+  /** @internal */
+  throwNext(error: unknown): void {
+    this.#thrown = error;
+  }
+
+  /** @internal */
+  takeThrown(): unknown {
+    const thrown = this.#thrown;
+    this.#thrown = NOTHING;
+    return thrown;
+  }
+
+  /** @internal */
+  takeCallee(): Body {
+    const callee = this.callee as Body;
+    this.callee = null;
+    return callee;
+  }
+
+  /** @internal */
+  takeFrameValue(): unknown {
+    const value = this.frameValue;
+    this.frameValue = undefined;
+    return value;
+  }
+
+  // ---- time ---------------------------------------------------------------------------------------------------------
+
+  /**
+   * @internal The time for a deadline, in ms. Reading the clock costs twice a switch, so arms that follow one another in
+   * one slice share a reading; the first in a slice always reads.
+   */
+  now(): number {
+    if (active === this) {
+      const left = this.core.words[BUDGET];
+      if (left === this.#stamp && this.#shares < CLOCK_SHARES) {
+        ++this.#shares;
+        return this.#now;
+      }
+      this.#stamp = left;
+      this.#shares = 0;
+    }
+    this.#now = this.clock.now();
+    return this.#now;
+  }
+
+  /** @internal Arm the slot's timer `ms` from now. */
+  arm(slot: number, ms: number, priority: number = Priority.NORMAL): void {
+    this.core.arm(slot, this.now() + (ms > 0 ? ms : 0), priority);
+    if (active !== this) this.kick();
+  }
+
+  // ---- the loop -----------------------------------------------------------------------------------------------------
+
+  /** @internal There is work, or an earlier deadline: have the loop run soon. Needless while it runs. */
+  kick(): void {
+    if (this.#draining || this.#scheduled || this.#destroyed) return;
+    this.#scheduled = true;
+    this.host.soon(this.#tick);
+  }
+
+  /** @internal True inside a callback of this hub, where nothing may block. */
+  inCallback(): boolean {
+    return active === this && this.cur === NIL && this.aside === this;
+  }
+
+  /** @internal Make this the running hub; gives the one before. */
+  activate(): Hub | null {
+    const before = active;
+    setActive(this);
+    return before;
+  }
+
+  /** @internal Call `fn` as if no hub ran. */
+  outside(fn: () => void): void {
+    const before = active;
+    setActive(null);
+    try {
+      fn();
+    } finally {
+      setActive(before);
+    }
+  }
+
+  /** @internal Run all that is ready and due now. False if a promise was settled, whose continuations come first. */
+  turn(): boolean {
+    if (this.#draining) throw new GeventError('GEVENT_HUB_RUNNING', 'the hub runs already');
+    return this.#slice(true) !== Pass.SETTLED;
+  }
+
+  #run(fresh: boolean): void {
+    if (this.#draining || this.#destroyed) return;
+    this.#scheduled = true;
+    const outcome = this.#slice(fresh);
+    if (outcome === Pass.SETTLED) {
+      // Two microtasks later: the continuations run in the first round, and what they await next is consumed in the second.
+      later(this.#hop);
+      return;
+    }
+    if (outcome === Pass.TIME) {
+      this.host.soon(this.#tick);
+      return;
+    }
+    this.#scheduled = false;
+    this.#rest();
+  }
+
+  /** Turns until nothing is ready, a promise was settled, or time is up. */
+  #slice(fresh: boolean): number {
+    const before = this.activate();
+    const { cur, aside } = this;
+    this.#draining = true;
+    const words = this.core.words;
+    this.#now = this.#checked = this.clock.now();
+    if (fresh) {
+      this.#sliceStart = this.#now;
+      this.#virtualLeft = VIRTUAL_LIMIT;
+    }
+    if (words[BUDGET] <= 0) words[BUDGET] = this.#batch;
+    this.#stamp = -1;
+    try {
+      for (;;) {
+        const busy = this.loop.$phases;
+        if (busy) this.loop.$prepare();
+        const outcome = this.#pass();
+        if (outcome !== Pass.EMPTY) return outcome;
+        const settled = this.#due();
+        if (busy) this.loop.$check();
+        if (settled) return Pass.SETTLED;
+        const { words } = this.core;
+        if (words[HEAD] === words[TAIL]) {
+          // An idle watcher asks for another turn, but not at the expense of the platform's.
+          return busy && this.loop.$idle() && !this.clock.virtual ? Pass.TIME : Pass.EMPTY;
+        }
+        if (!this.clock.virtual && this.#now - this.#sliceStart >= config.switchInterval * 1000) return Pass.TIME;
+      }
+    } finally {
+      this.#draining = false;
+      this.cur = cur;
+      this.aside = aside;
+      setActive(before);
+    }
+  }
+
+  /** Phase 1. The loop that everything is measured by. */
+  #pass(): number {
+    const core = this.core;
+    const bodies = this.bodies;
+    if (this.slices !== null || this.tracer !== null) return this.#carefulPass();
+    for (;;) {
+      const words = core.words;
+      const head = words[HEAD];
+      if (head === words[TAIL]) return Pass.EMPTY;
+      const left = words[BUDGET] - 1;
+      words[BUDGET] = left;
+      if (left < 0 && this.#checkpoint()) return Pass.TIME;
+      let entry = core.ring[head];
+      words[HEAD] = (head + 1) & words[MASK];
+      if (entry < 0) {
+        entry = this.#notified(entry);
+        if (entry === NIL) continue;
+      }
+      let body = bodies[entry];
+      if (body === null) {
+        this.cur = NIL;
+        this.aside = this;
+        const fired = this.owners[entry].$fire(this, entry);
+        if (fired === Fired.DONE) {
+          if (this.settledMain) return this.#settled();
+          continue;
+        }
+        if (fired === Fired.SETTLED) return this.#settled();
+        body = bodies[entry] as Body;
+      }
+      this.cur = entry;
+      let result: IteratorResult<unknown, unknown>;
+      try {
+        result = resumeBody.call(body, RESUME);
+      } catch (error) {
+        this.#threw(entry, error);
+        if (this.settledMain) return this.#settled();
+        continue;
+      }
+      if (result === YIELD) {
+        const now = core.words;
+        const tail = now[TAIL];
+        core.ring[tail] = entry;
+        now[TAIL] = (tail + 1) & now[MASK];
+      } else if (result !== PARK) {
+        this.#after(entry, result as IteratorResult<never, unknown>);
+        if (this.settledMain || this.slices !== null) return this.settledMain ? this.#settled() : this.#carefulPass();
+      }
+    }
+  }
+
+  /** Phase 1 while slices have contexts of their own or switches are traced. */
+  #carefulPass(): number {
+    for (;;) {
+      const { words } = this.core;
+      const head = words[HEAD];
+      if (head === words[TAIL]) return Pass.EMPTY;
+      if (--words[BUDGET] < 0 && this.#checkpoint()) return Pass.TIME;
+      let entry = this.core.ring[head];
+      words[HEAD] = (head + 1) & words[MASK];
+      if (entry < 0) {
+        entry = this.#notified(entry);
+        if (entry === NIL) continue;
+      }
+      if (this.#fire(entry)) return this.#settled();
+    }
+  }
+
+  /** Run one slot whose turn has come. True if a promise was settled. */
+  #fire(slot: number): boolean {
+    if (this.bodies[slot] === null) {
+      this.cur = NIL;
+      this.aside = this;
+      const fired = this.owners[slot].$fire(this, slot);
+      if (fired !== Fired.RUN) return fired === Fired.SETTLED || this.settledMain;
+    }
+    const g = this.owners[slot] as RawGreenlet;
+    this.tracer?.('switch', this, g);
+    follow(this, g);
+    return this.settledMain;
+  }
+
+  /** The turn of a row's notifier. The waiter to run, or NIL. */
+  #notified(entry: number): number {
+    if (entry === HOLE) return NIL;
+    const row = ~entry;
+    const slot = this.core.notify(row);
+    if (slot === NIL) this.rowOwners[row].$rowDone?.(this, row);
+    return slot;
+  }
+
+  #after(slot: number, result: IteratorResult<never, unknown>): void {
+    const next = after(this, this.owners[slot] as RawGreenlet, result);
+    if (next !== null) follow(this, next, this.takeThrown());
+  }
+
+  #threw(slot: number, error: unknown): void {
+    const next = threw(this, this.owners[slot] as RawGreenlet, error);
+    if (next !== null) follow(this, next, this.takeThrown());
+  }
+
+  /** A promise was settled. Others that are next in line for the same are settled with it, in one round of microtasks. */
+  #settled(): number {
+    this.settledMain = false;
+    for (;;) {
+      const { words, ring } = this.core;
+      const head = words[HEAD];
+      if (head === words[TAIL]) break;
+      const entry = ring[head];
+      if (entry < 0 || this.bodies[entry] !== null) break;
+      const owner = this.owners[entry];
+      if (!(owner instanceof Waiter)) break;
+      words[HEAD] = (head + 1) & words[MASK];
+      --words[BUDGET];
+      owner.$fire(this, entry);
+    }
+    return Pass.SETTLED;
+  }
+
+  /** Phase 2. True if a promise was settled. */
+  #due(): boolean {
+    const core = this.core;
+    if (core.nextDeadline() === Infinity) return false;
+    const now = this.clock.now();
+    this.#now = now;
+    this.#stamp = -1;
+    if (core.nextDeadline() > now) return false;
+    let settled = false;
+    core.beginDue();
+    for (;;) {
+      const slot = core.nextDue(now);
+      if (slot === NIL) break;
+      // Each is a slice of its own for now().
+      --core.words[BUDGET];
+      if (this.#fire(slot)) settled = true;
+    }
+    this.settledMain = false;
+    return settled;
+  }
+
+  /** The batch is over: look at the clock. True if the platform's turn has come. */
+  #checkpoint(): boolean {
+    const now = this.clock.now();
+    const words = this.core.words;
+    this.#now = now;
+    this.#stamp = -1;
+    this.turns += this.#batch;
+    if (this.clock.virtual) {
+      words[BUDGET] = MAX_BATCH;
+      this.#virtualLeft -= MAX_BATCH;
+      if (this.#virtualLeft < 0) {
+        this.#virtualLeft = VIRTUAL_LIMIT;
+        throw new GeventError(
+          'GEVENT_VIRTUAL_FLOOD',
+          `${VIRTUAL_LIMIT} switches in a row while the virtual clock stood still: a greenlet never sleeps`,
+        );
+      }
+      return false;
+    }
+    const spent = now - this.#checked;
+    this.#checked = now;
+    if (spent < 0.1 && this.#batch < MAX_BATCH) this.#batch *= 2;
+    else if (spent > 0.5 && this.#batch > MIN_BATCH) this.#batch >>= 1;
+    words[BUDGET] = this.#batch;
+    return now - this.#sliceStart >= config.switchInterval * 1000;
+  }
+
+  /** Nothing is ready. Wake those who wait for just that, and leave the rest to the platform and its timer. */
+  #rest(): void {
+    if (this.quiescent()) {
+      if (this.#joiners.size > 0) {
+        for (const join of this.#joiners) join.wake(this);
+        this.kick();
+        return;
+      }
+      if (this.isolated) {
+        this.#exit();
+        return;
+      }
+    }
+    if (this.clock.virtual) this.onRest?.();
+    else this.#armTimer();
+  }
+
+  #armTimer(): void {
+    const at = this.core.nextDeadline();
+    if (at === Infinity) {
+      if (this.#timer !== null) this.#disarmTimer();
+      return;
+    }
+    const ref = this.core.counter(Counter.TIMERS) > this.unrefTimers;
+    // One that comes too early only looks again.
+    if (this.#timer !== null && this.#timerAt <= at && this.#timerRef === ref) return;
+    this.#disarmTimer();
+    const ms = Math.ceil(at - this.clock.now());
+    this.#timerAt = at;
+    this.#timerRef = ref;
+    this.#timer = this.host.after(ms > 0 ? ms : 0, this.#onTimer, ref);
+  }
+
+  #disarmTimer(): void {
+    if (this.#timer === null) return;
+    this.host.cancel(this.#timer);
+    this.#timer = null;
+    this.#timerAt = Infinity;
+  }
+
+  /** True if nothing of ours is left that could wake anybody. */
+  quiescent(): boolean {
+    const { core } = this;
+    if (core.counter(Counter.READY) > 0 || this.refs > 0 || this.foreign > 0) return false;
+    if (core.counter(Counter.TIMERS) > this.unrefTimers) return false;
+    for (const g of this.asyncBodies) {
+      // One without a pending operation awaits something we do not know.
+      const first = g.$more?.waiters?.first ?? null;
+      if (first === null) return false;
+    }
+    return true;
+  }
+
+  /** The platform has nothing left to do. */
+  #idle(): void {
+    if (this.#destroyed || threadHubIfAny() !== this) return;
+    if (this.#joiners.size > 0) {
+      for (const join of this.#joiners) join.wake(this);
+      this.kick();
+      return;
+    }
+    this.#exit();
+  }
+
+  /** Main waits and nothing can wake it. */
+  #exit(): void {
+    if (this.mainSwitch === null && this.mainWaiters.first === null) return;
+    const error = new LoopExit(this.#exitMessage(), this);
+    const op = this.mainSwitch;
+    if (op !== null) {
+      this.mainSwitch = null;
+      this.main.$state = State.LIVE;
+      op.fail(error);
+    }
+    let waiter = this.mainWaiters.first;
+    while (waiter !== null) {
+      const following: Waiter | null = waiter.after;
+      waiter.$throw(this, error);
+      waiter = following;
+    }
+  }
+
+  #exitMessage(): string {
+    const lines = this.whoWaits();
+    const timers = this.core.counter(Counter.TIMERS);
+    const head = `This operation would block forever: ${lines.length} waiting, ${timers === 0 ? 'no timer' : `${timers} unreferenced timers`} armed`;
+    const shown = lines.slice(0, 50).map((line) => `\n  ${line}`);
+    if (lines.length > shown.length) shown.push(`\n  and ${lines.length - shown.length} more`);
+    return head + shown.join('');
+  }
+
+  /** One line for each greenlet and main operation that waits: who, in what. */
+  whoWaits(): string[] {
+    const lines: string[] = [];
+    for (let waiter = this.mainWaiters.first; waiter !== null; waiter = waiter.after) {
+      lines.push(`main in ${this.#where(waiter.slot, waiter.op.describe())}`);
+    }
+    for (let slot = 0; slot < this.owners.length; ++slot) {
+      const owner = this.owners[slot];
+      if (!(owner instanceof RawGreenlet)) continue;
+      if (owner.$state === State.QUEUED) lines.push(`${owner} not started yet`);
+      else if (this.asyncBodies.has(owner)) {
+        const first = owner.$more?.waiters?.first ?? null;
+        lines.push(`${owner} in ${first === null ? 'await of a foreign promise' : first.op.describe()}`);
+      } else if (owner.$state === State.SWITCHED) lines.push(`${owner} switched away`);
+      else if (slot !== this.cur) lines.push(`${owner} in ${this.#where(slot, null)}`);
+    }
+    return lines;
+  }
+
+  #where(slot: number, described: string | null): string {
+    const row = this.core.rowOf(slot);
+    const at = this.core.deadline(slot);
+    const due = at === Infinity ? '' : `, due in ${((at - this.clock.now()) / 1000).toFixed(3)} s`;
+    if (described !== null) return described + due;
+    if (row !== NIL) return this.rowOwners[row].describe() + due;
+    if (this.core.place(slot) === Place.READY) return 'the ready queue';
+    return at === Infinity ? 'nothing the core knows' : `sleep${due}`;
+  }
+
+  // ---- main ---------------------------------------------------------------------------------------------------------
+
+  /**
+   * @internal Raise `error` in main: in its oldest pending operation, of those consumed after `since`.
+   * False if there is none.
+   */
+  throwInMain(error: unknown, since = 0): boolean {
+    for (let waiter = this.mainWaiters.first; waiter !== null; waiter = waiter.after) {
+      if (waiter.serial > since) return waiter.$throw(this, error);
+    }
+    return false;
+  }
+
+  /** @internal Raise `error` in main's next operation. */
+  throwInMainLater(error: unknown): void {
+    this.#mainErrors.push({ error });
+  }
+
+  /** @internal */
+  takeMainError(_waiter: Waiter): { error: unknown } | null {
+    return this.#mainErrors.length === 0 ? null : (this.#mainErrors.shift() as { error: unknown });
+  }
+
+  // ---- callbacks and errors -----------------------------------------------------------------------------------------
+
+  /** @internal Call `fn` in the hub's own context; its errors are routed with `about` as what failed. */
+  callback(about: unknown, fn: (...args: any[]) => unknown, args: unknown[]): void {
+    try {
+      const result = fn(...args);
+      if (isBody(result)) {
+        throw new BlockingSwitchOutError(
+          'Impossible to call blocking function in the event loop callback: a callback must be a plain function; spawn() a generator function',
+        );
+      }
+    } catch (error) {
+      this.handleError(about, error);
+    }
+  }
+
+  /**
+   * What becomes of an exception that left a greenlet or callback: reported, unless it is in `NOT_ERROR`, and raised in main
+   * if `context` is null or it is in `SYSTEM_ERROR`. May be replaced by assignment.
+   */
+  handleError(context: unknown, error: unknown): void {
+    if (error instanceof HubDestroyed) throw error;
+    if (!this.NOT_ERROR.some((type) => error instanceof type)) {
+      try {
+        this.printException(context, error);
+      } catch {
+        // A report that fails must not take the loop with it.
+      }
+    }
+    if (context === null || this.SYSTEM_ERROR.some((type) => error instanceof type)) this.handleSystemError(error);
+  }
+
+  /** Raise `error` in main: in its oldest pending operation, or else as the platform's uncaught exception. */
+  handleSystemError(error: unknown): void {
+    if (!this.throwInMain(error)) this.host.uncaught(error);
+  }
+
+  /** Write the report of an error: its stack, then when, what and how it failed. */
+  printException(context: unknown, error: unknown): void {
+    const stack = error instanceof Error ? (error.stack ?? String(error)) : `thrown: ${String(error)}`;
+    const kind = error instanceof Error ? error.name : typeof error;
+    const about = context === null || context === undefined ? '' : `${this.formatContext(context)} failed with ${kind}`;
+    this.report(`${stack}\n${new Date().toISOString()} ${about}\n\n`);
+  }
+
+  /** How a report names what failed. */
+  formatContext(context: unknown): string {
+    if (Array.isArray(context)) return `(${context.map((part) => this.formatContext(part)).join(', ')})`;
+    if (typeof context === 'function') return `<function ${context.name || '(anonymous)'}>`;
+    return String(context);
+  }
+
+  /** Write to the exception stream, if there is one. */
+  report(text: string): void {
+    this.exceptionStream?.write(text);
+  }
+
+  // ---- the public rest ----------------------------------------------------------------------------------------------
+
+  /** Wait until the loop has nothing left to do: true; or until `timeout` seconds are over: false. Only main may. */
+  join(options: { timeout?: Seconds | null } = {}): Operation<boolean> {
+    const { timeout } = options;
+    return new JoinHub(timeout === undefined || timeout === null ? null : toWaitMs(timeout, 'hub.join(timeout)'));
+  }
+
+  /** @internal A number for a greenlet that has no slot: above those that have. */
+  nextIdent(): number {
+    return this.core.counter(Counter.CAPACITY) + this.#idents++;
+  }
+
+  /** @internal */
+  get joiners(): Set<JoinHub> {
+    return this.#joiners;
+  }
+
+  /** Give control to the loop; only a raw greenlet of one's own making can take it back, by `switch`. */
+  override switch(...args: unknown[]): SwitchOperation {
+    return super.switch(...args);
+  }
+
+  /** `spawn` on this hub, from wherever. */
+  spawn<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    ...args: A
+  ): SpawnedBy<R> {
+    return spawnOn(this, fn, args) as SpawnedBy<R>;
+  }
+
+  /** Run `fn(...args)` in the hub on its next turn; gives something to `stop()`. */
+  runCallback<A extends unknown[]>(fn: (...args: A) => unknown, ...args: A): ReturnType<Loop['runCallback']> {
+    return this.loop.runCallback(fn as (...args: unknown[]) => unknown, ...args);
+  }
+
+  /** Counts of what is alive. Two equal ones before and after mean that nothing was left behind. */
+  statistics(): Record<string, number> {
+    const { core } = this;
+    const kind = (k: number) => core.counter(Counter.KIND + k);
+    return {
+      slots: core.counter(Counter.SLOTS),
+      greenlets: kind(1),
+      waiters: kind(2),
+      callbacks: kind(3),
+      links: kind(4),
+      timerSlots: kind(5),
+      rows: core.counter(Counter.ROWS),
+      ready: core.counter(Counter.READY),
+      waiting: core.counter(Counter.WAITING),
+      timers: core.counter(Counter.TIMERS),
+      foreign: this.foreign,
+      asyncBodies: this.asyncBodies.size,
+      refs: this.refs,
+    };
+  }
+
+  /** End the hub: pending timers and callbacks never run, and `getHub()` makes a new one. */
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.#disarmTimer();
+    unwatchStores(this);
+    this.loop.$destroy();
+    if (threadHubIfAny() === this) replaceThreadHub(null);
+  }
+
+  /** True after `destroy()`. */
+  get destroyed(): boolean {
+    return this.#destroyed;
+  }
+
+  /** @internal */
+  override get $label(): string {
+    return `Hub${this.name ? ` ${this.name}` : ''} core=${this.core.name}`;
+  }
+
+  override toString(): string {
+    return `<${this.$label}>`;
+  }
+}
+
+type SpawnedBy<R> = R extends Generator<any, infer T, any> ? Greenlet<T> : Greenlet<Awaited<R>>;
+
+let spawnOn: (hub: Hub, fn: (...args: any[]) => unknown, args: unknown[]) => unknown = () => undefined;
+
+/** @internal Set by the layer above, which knows what a Greenlet is. */
+export function setSpawner(spawner: typeof spawnOn): void {
+  spawnOn = spawner;
+}
+
+/** The hub of this thread, made at the first call. */
+export function getHub(): Hub {
+  return active ?? threadHub();
+}
+
+/** What a row of the core stands for. */
+export interface RowOwner {
+  /** As the dump names it: `Queue.get`, `join of <Greenlet …>`. */
+  describe(): string;
+  /** @internal The row's notifier ended a pass. */
+  $rowDone?(hub: Hub, row: number): void;
+}
+
+const NOBODY: RowOwner = { describe: () => 'nobody' };
+const VACANT: Fires<Hub> = {
+  $fire(_hub, slot) {
+    throw new GeventError('GEVENT_BUG', `slot ${slot} has no owner and was run: a bug of gevent-wasm`);
+  },
+};

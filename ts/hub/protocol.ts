@@ -1,0 +1,62 @@
+// What a suspended body and the loop say to each other. A body is a generator; `yield*` into an operation passes the
+// operation's result objects through untouched, so their identity is the message and nothing is allocated for it.
+//
+//   loop -> body   next(RESUME)   go on; the operation fetches its own value. Any other argument is the first call.
+//   body -> loop   YIELD          put me at the back of the ready ring
+//                  PARK           I am queued somewhere; do nothing
+//                  CALL           run hub.callee as a frame on top of mine
+//                  SWITCH         control goes to hub.target
+//
+// A transpiled `yield*` copies result objects; the markers in `value` still tell them apart, on the slow path.
+
+declare const park: unique symbol;
+/** What operations yield to the loop. Only this library makes them, so `yield operation` does not type-check. */
+export interface Park {
+  readonly [park]: never;
+}
+
+/** Sent by the loop into a suspended body; tells an operation's `next` that this is not its first call. */
+export const RESUME: unique symbol = Symbol('gevent.resume');
+
+function message(name: string): IteratorYieldResult<Park> {
+  return { done: false, value: Symbol(`gevent.${name}`) as unknown as Park };
+}
+
+export const YIELD: IteratorYieldResult<Park> = message('yield');
+export const PARK: IteratorYieldResult<Park> = message('park');
+export const CALL: IteratorYieldResult<Park> = message('call');
+export const SWITCH: IteratorYieldResult<Park> = message('switch');
+
+/** What an operation without a value answers when it is done. */
+export const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+export type Body = Generator<Park, unknown, unknown>;
+
+const prototype: Body = Object.getPrototypeOf(Object.getPrototypeOf((function* () {})()));
+
+// Called as functions: a method call on the generator is megamorphic, since every generator function has its own prototype.
+export const resumeBody: (this: Body, sent: unknown) => IteratorResult<Park, unknown> = prototype.next;
+export const throwInBody: (this: Body, error: unknown) => IteratorResult<Park, unknown> = prototype.throw;
+
+/** True for generator objects, also those of another realm. */
+export function isBody(value: unknown): value is Body {
+  return (
+    typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Generator]'
+  );
+}
+
+/** What the owner of a slot did when its turn came. */
+export const Fired = {
+  /** All of it; the loop goes on. */
+  DONE: 0,
+  /** Its generator is in place; the loop resumes it now. */
+  RUN: 1,
+  /** It settled a promise: the loop lets the continuations run before it goes on. */
+  SETTLED: 2,
+} as const;
+
+/** What the core's slots stand for, on this side. */
+export interface Fires<H> {
+  /** The slot's turn has come. The slot is loose. */
+  $fire(hub: H, slot: number): number;
+}

@@ -1,0 +1,397 @@
+// The greenlet primitive: a body that control is switched into and out of by name, with a parent that gets its result.
+//
+// JavaScript frames cannot be switched, so a body is a generator and `switch()` inside it an operation. The rest is
+// greenlet's: packing of arguments, parents, death, throw. The loop that carries control from one to the next is drive.ts.
+//
+//   FRESH --first switch--> LIVE --body ends--> DEAD        QUEUED: a Greenlet whose start is in the ready ring
+//                           LIVE <--> SWITCHED              SWITCHED: suspended in switch(), until somebody switches to it
+//
+// A raw greenlet holds a slot of the core only while it waits for the hub, so that one that is dropped in a switch is plain
+// garbage. A gevent Greenlet holds one from start to end.
+
+import { describe } from '../core/clock.ts';
+import { NIL } from '../core/contract.ts';
+import { GreenletError, GreenletExit } from '../exceptions.ts';
+import { active, debugging, greenletOfContext, threadHub } from './current.ts';
+import { enterFromHub, enterFromMain } from './drive.ts';
+import type { Hub } from './hub.ts';
+import { SingleUse, WaiterList } from './operation.ts';
+import { type Body, type Park, RESUME, SWITCH } from './protocol.ts';
+
+export const State = { FRESH: 0, QUEUED: 1, LIVE: 2, SWITCHED: 3, DEAD: 4 } as const;
+
+/** What a raw greenlet can run: a generator function, or a plain function, which cannot switch. */
+export type RawRun = (this: any, ...args: any[]) => unknown;
+
+/** What few greenlets have; made when first needed. */
+export class Extras {
+  /** Bodies below the running one, innermost last; see drive.ts. */
+  callers: (Body | null)[] | null = null;
+  /** The name given by the user. */
+  name: string | null = null;
+  /** Pending operations of an async body. */
+  waiters: WaiterList | null = null;
+  /** Thrown into an async body that was not in an operation: for its next one. */
+  pendingError: { error: unknown } | null = null;
+  controller: AbortController | null = null;
+  /** The async context its slices run in. */
+  context: SliceContext | null = null;
+  /** Cleanup registered by defer(), latest last. */
+  deferred: (() => unknown)[] | null = null;
+  /** How the body ended, while the cleanup runs. */
+  outcome: { ok: boolean; value: unknown } | null = null;
+  /** gevent.local and friends: values by key. */
+  locals: Map<unknown, unknown> | null = null;
+  treeLocals: Record<string, unknown> | null = null;
+  spawnSite: string | null = null;
+  ident: number | null = null;
+  /** Links made by callback, in order. */
+  links: Set<{ readonly callback: unknown }> | null = null;
+}
+
+/** The part of `AsyncResource` that is used. */
+export interface SliceContext {
+  runInAsyncScope<T, A extends unknown[]>(fn: (this: any, ...args: A) => T, thisArg: unknown, ...args: A): T;
+}
+
+/**
+ * A coroutine with explicit transfer of control. Nothing schedules it; whoever wants it to run switches to it.
+ * @see `greenlet.greenlet`, the source. Differs: the body is a generator function (`yield* g.switch(x)`) or a plain one.
+ */
+export class RawGreenlet {
+  static GreenletExit: typeof GreenletExit = GreenletExit;
+  static error: typeof GreenletError = GreenletError;
+  /** @internal */ $hub: Hub;
+  /** @internal */ $state: number = State.FRESH;
+  /** @internal Row in the core, or NIL. */ $slot: number = NIL;
+  /** @internal null: the hub. */ $parent: RawGreenlet | null;
+  /** @internal */ $run: RawRun | null;
+  /** @internal */ $more: Extras | null = null;
+  /** @internal Top body while there is no slot. */ $body: Body | null = null;
+
+  /**
+   * @param run - generator or plain function; it may also come from a subclass as method `run`, or be assigned later
+   * @param parent - who gets the result; default: the current greenlet
+   */
+  constructor(run?: RawRun | null, parent?: RawGreenlet | null, hub?: Hub | null) {
+    if (parent !== undefined && parent !== null && !(parent instanceof RawGreenlet)) {
+      throw new TypeError(`greenlet(run, parent): expected a greenlet as parent, got ${describe(parent)}`);
+    }
+    this.$run = run ?? null;
+    if (hub === undefined) {
+      this.$hub = active ?? threadHub();
+      this.$parent = parent ?? this.$defaultParent();
+    } else {
+      // Internal: hubs set their own, and neither they nor main have a parent that receives anything.
+      this.$hub = hub as Hub;
+      this.$parent = parent ?? null;
+    }
+  }
+
+  /** @internal */
+  $defaultParent(): RawGreenlet | null {
+    return getcurrent();
+  }
+
+  /** What it will run. Gone once it has started, as in greenlet: reading it then gives undefined, setting it throws. */
+  get run(): RawRun | undefined {
+    return this.$state === State.FRESH ? (this.$run ?? undefined) : undefined;
+  }
+
+  set run(run: RawRun) {
+    if (this.$state !== State.FRESH) {
+      throw new GreenletError('run cannot be set after the start of the greenlet', 'GEVENT_GREENLET_STARTED');
+    }
+    this.$run = run;
+  }
+
+  /** Who gets the result, or the exception, when this one ends. */
+  get parent(): RawGreenlet | null {
+    return this.$parent;
+  }
+
+  set parent(parent: RawGreenlet) {
+    if (!(parent instanceof RawGreenlet)) {
+      throw new TypeError(`parent: expected a greenlet, got ${describe(parent)}`);
+    }
+    for (let g: RawGreenlet | null = parent; g !== null; g = g.$parent) {
+      if (g === this) throw new RangeError('cyclic parent chain');
+    }
+    if (parent.$hub !== this.$hub) throw new RangeError('parent cannot be on a different hub');
+    this.$parent = parent;
+  }
+
+  /** True once it has ended. */
+  get dead(): boolean {
+    return this.$state === State.DEAD;
+  }
+
+  /** True from its first switch to its end: Python's `bool(g)`. */
+  get active(): boolean {
+    return this.$state === State.LIVE || this.$state === State.SWITCHED;
+  }
+
+  /**
+   * Give control to this greenlet. Inside a greenlet an operation (`yield*`), whose result is what is next sent to the *caller*,
+   * by anyone. Called by main, or by a hub callback, it runs at once, until control comes back to the caller or goes to the hub.
+   *
+   * No argument arrives as undefined, one as itself, several as an array. A greenlet that was never switched to starts with
+   * them as its arguments.
+   * @throws GreenletError in the caller if there is nothing to run
+   */
+  switch(...args: unknown[]): SwitchOperation {
+    return transfer(new SwitchOperation(this, args, null));
+  }
+
+  /**
+   * Raise an exception where this greenlet is suspended; else like `switch`. Without argument a GreenletExit. One that never
+   * started dies without running, and the exception goes to its parent.
+   * @param error - an Error (or anything else that is no class), or an exception class, made with `args`
+   */
+  throw(error: unknown = GreenletExit, ...args: unknown[]): SwitchOperation {
+    return transfer(new SwitchOperation(this, [], { error: exceptionFrom(error, args) }));
+  }
+
+  /** @internal Where the body's frame is kept. */
+  get $top(): Body | null {
+    return this.$slot === NIL ? this.$body : this.$hub.bodies[this.$slot];
+  }
+
+  /** @internal */
+  set $top(body: Body | null) {
+    if (this.$slot === NIL) this.$body = body;
+    else this.$hub.bodies[this.$slot] = body;
+  }
+
+  /** @internal The extras, made if need be. */
+  $extras(): Extras {
+    this.$more ??= new Extras();
+    return this.$more;
+  }
+
+  /** @internal Pending operations, if the body is async. */
+  $waiters(): WaiterList {
+    const more = this.$extras();
+    more.waiters ??= new WaiterList();
+    return more.waiters;
+  }
+
+  /** @internal An exception that waits for the next operation of an async body. */
+  $takeError(): { error: unknown } | null {
+    const more = this.$more;
+    if (more === null || more.pendingError === null) return null;
+    const pending = more.pendingError;
+    more.pendingError = null;
+    return pending;
+  }
+
+  /** @internal Its slot's turn, which a raw greenlet has only while its body is in place. */
+  $fire(_hub: Hub, _slot: number): number {
+    return 0;
+  }
+
+  /** @internal The body ended: what must run before that counts, as a body in its place; or null. */
+  $cleanup(_ok: boolean, _value: unknown): Body | null {
+    return null;
+  }
+
+  /** @internal The body returned. Gives what the parent receives. */
+  $finished(value: unknown): unknown {
+    this.$end();
+    return value;
+  }
+
+  /** @internal The body threw. True if the parent must get the error, false if `$finished` was told instead. */
+  $failed(error: unknown): boolean {
+    this.$end();
+    return !(error instanceof GreenletExit);
+  }
+
+  /** @internal Dead, with nothing left in the core. */
+  $end(): void {
+    this.$state = State.DEAD;
+    this.$run = null;
+    this.$body = null;
+    const slot = this.$slot;
+    if (slot !== NIL) {
+      this.$slot = NIL;
+      this.$hub.release(slot);
+    }
+  }
+
+  /** @internal What runs, found at the first switch: the instance's, else the class's `run` method. */
+  $function(): RawRun {
+    const run = this.$run ?? (this.run as RawRun | undefined);
+    if (run === undefined || run === null) {
+      throw new GreenletError('greenlet has no run function', 'GEVENT_GREENLET_NO_RUN');
+    }
+    return run;
+  }
+
+  /** @internal What `$function` gets. */
+  $arguments(sent: unknown[]): unknown[] {
+    return sent;
+  }
+
+  /** @internal False for gevent's Greenlet: it keeps its slot from start to end. */
+  get $isRaw(): boolean {
+    return true;
+  }
+
+  /** How it stands, in greenlet's words. */
+  get state(): string {
+    switch (this.$state) {
+      case State.FRESH:
+      case State.QUEUED:
+        return 'pending';
+      case State.DEAD:
+        return 'dead';
+      default:
+        return `${getcurrent() === this ? 'current' : 'suspended'} active started`;
+    }
+  }
+
+  /** @internal */
+  get $label(): string {
+    const name = this.$run?.name;
+    return `${this.constructor.name}${name ? ` ${name}` : ''}`;
+  }
+
+  toString(): string {
+    return `<${this.$label} ${this.state}>`;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+}
+
+/** Control on its way to another greenlet. In a body `yield*` it; from main, `value` has what came back. */
+export class SwitchOperation extends SingleUse<any> {
+  /** @internal */ readonly target: RawGreenlet;
+  /** @internal */ readonly args: unknown[];
+  /** @internal */ readonly error: { error: unknown } | null;
+  /** @internal Filled when main got control back. */ result: { value: unknown } | null = null;
+  #waiting: { resolve(value: unknown): void; reject(error: unknown): void } | null = null;
+  #failure: { error: unknown } | null = null;
+
+  constructor(target: RawGreenlet, args: unknown[], error: { error: unknown } | null) {
+    super();
+    this.target = target;
+    this.args = args;
+    this.error = error;
+  }
+
+  describe(): string {
+    return `switch to ${this.target}`;
+  }
+
+  /** What came back to main. Only for switches made by main that have come back. */
+  get value(): any {
+    if (this.#failure !== null) throw this.#failure.error;
+    if (this.result === null) {
+      throw new GreenletError(
+        `${this.describe()}: control went to the hub and has not come back to main; await the switch for its value`,
+        'GEVENT_MAIN_NOT_PARKED',
+      );
+    }
+    return this.result.value;
+  }
+
+  /** @internal Main gets control back by this. */
+  settle(value: unknown): void {
+    this.result = { value };
+    this.#waiting?.resolve(value);
+  }
+
+  /** @internal */
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#waiting?.reject(error);
+  }
+
+  override next(sent?: unknown): IteratorResult<Park, any> {
+    const hub = active;
+    if (hub === null) return super.next(sent);
+    if (sent === RESUME) {
+      const value = hub.payload;
+      hub.payload = undefined;
+      return { done: true, value };
+    }
+    this.use();
+    if (debugging) hub.debug.consumed(this);
+    hub.transfer = this;
+    return SWITCH;
+  }
+
+  override then<A = any, B = never>(
+    onDone?: ((value: any) => A | PromiseLike<A>) | null,
+    onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    const made = new Promise<unknown>((resolve, reject) => {
+      if (this.#failure !== null) reject(this.#failure.error);
+      else if (this.result !== null) resolve(this.result.value);
+      else if (this.$fromMain) this.#waiting = { resolve, reject };
+      else
+        reject(
+          new GreenletError(
+            `${this.describe()}: an async body cannot switch; use a generator body`,
+            'GEVENT_SWITCH_IN_ASYNC',
+          ),
+        );
+    });
+    return made.then(onDone, onFailed);
+  }
+
+  /** @internal Made by main and carried out. */
+  $fromMain = false;
+
+  /** @internal Control came back to main. */
+  get $settled(): boolean {
+    return this.result !== null || this.#failure !== null;
+  }
+
+  begin(): boolean {
+    return true;
+  }
+
+  complete(): unknown {
+    return undefined;
+  }
+}
+
+function transfer(op: SwitchOperation): SwitchOperation {
+  const hub = op.target.$hub;
+  if (active === null) {
+    if (greenletOfContext() === null) enterFromMain(hub, op);
+  } else if (active.inCallback()) enterFromHub(hub, op);
+  return op;
+}
+
+/** An exception from what `throw` accepts: a value, or a class and its arguments. */
+export function exceptionFrom(error: unknown, args: unknown[] = []): unknown {
+  if (typeof error === 'function') {
+    const isClass = error === Error || error.prototype instanceof Error;
+    if (!isClass) {
+      throw new TypeError(`exceptions must be classes, or instances, not ${describe(error)}`);
+    }
+    if (args.length === 1 && args[0] instanceof (error as new () => object)) return args[0];
+    return Reflect.construct(error, args);
+  }
+  if (!(error instanceof Error)) {
+    throw new TypeError(`exceptions must be classes, or instances, not ${describe(error)}`);
+  }
+  if (args.length > 0) throw new TypeError('instance exception may not have a separate value');
+  return error;
+}
+
+/**
+ * The greenlet that runs: a Greenlet, a raw greenlet, the hub inside its callbacks, or main.
+ * @see `greenlet.getcurrent`
+ */
+export function getcurrent(): RawGreenlet {
+  const hub = active;
+  if (hub !== null) return hub.cur === NIL ? hub.aside : (hub.owners[hub.cur] as RawGreenlet);
+  return greenletOfContext() ?? threadHub().main;
+}
+

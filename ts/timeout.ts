@@ -1,0 +1,200 @@
+// Timeout: an exception that arrives in the greenlet that started it, unless it is cancelled first.
+
+import { describe, type Seconds, toMs } from './core/clock.ts';
+import { Kind, NIL, Priority } from './core/contract.ts';
+import { ControlException, GeventError } from './exceptions.ts';
+import { active, greenletOfContext, threadHub } from './hub/current.ts';
+import { deliver } from './hub/drive.ts';
+import type { Hub } from './hub/hub.ts';
+import { Fired, type Fires } from './hub/protocol.ts';
+import { exceptionFrom, getcurrent, type RawGreenlet } from './hub/raw.ts';
+
+/** What is raised instead of the Timeout: an exception or class; null: the Timeout itself; false: itself, silently. */
+export type TimeoutException = Error | (new (...args: any[]) => Error) | string | null | false;
+
+export interface TimeoutOptions {
+  /** False: a pending timeout does not keep the loop going. Default true. */
+  ref?: boolean;
+  /** Among what is due at the same instant, 2 (first) to -2. Default -1: whatever became ready wins. */
+  priority?: number;
+}
+
+/**
+ * Raise an exception in the current greenlet after some time.
+ *
+ *     const timeout = new Timeout(2); timeout.start();
+ *     try { yield* work(); } catch (e) { if (e !== timeout) throw e; ... } finally { timeout.close(); }
+ *
+ * or `using timeout = Timeout.startNew(2)` for a block. It arrives at a switch point; computation is not interrupted.
+ * In main it rejects the oldest pending operation that was consumed after the start, else the next one.
+ *
+ * @param seconds - 0 or less: as soon as the loop has run what is ready; null: never
+ * @param exception - raised instead of the Timeout itself
+ * @see `gevent.Timeout`, the source.
+ */
+export class Timeout extends ControlException implements Fires<Hub> {
+  static {
+    Object.defineProperty(Timeout.prototype, 'code', { value: 'GEVENT_TIMEOUT' });
+    // Composed when it is read, so that making one costs no text.
+    Object.defineProperty(Timeout.prototype, 'message', {
+      configurable: true,
+      get(this: Timeout): string {
+        return this.$text();
+      },
+      set(this: Timeout, value: unknown) {
+        Object.defineProperty(this, 'message', { value, writable: true, configurable: true });
+      },
+    });
+  }
+
+  /** Seconds, as given; null: never expires. */
+  readonly seconds: number | null;
+  /** Raised instead of the Timeout itself. */
+  readonly exception: TimeoutException;
+  #slot = NIL;
+  #hub: Hub | null = null;
+  #greenlet: RawGreenlet | null = null;
+  #since = 0;
+  #closed = false;
+  readonly #priority: number;
+  readonly #ref: boolean;
+  #unref = false;
+
+  constructor(seconds: Seconds | null = null, exception: TimeoutException = null, options?: TimeoutOptions) {
+    super();
+    if (seconds === null || seconds === undefined) this.seconds = null;
+    else this.seconds = typeof seconds === 'number' && seconds === seconds ? seconds : toMs(seconds, 'Timeout(seconds)') / 1000;
+    this.exception = exception ?? null;
+    if (options === undefined) {
+      this.#priority = Priority.LATE;
+      this.#ref = true;
+      return;
+    }
+    const { priority = -1, ref = true } = options;
+    if (!Number.isInteger(priority) || priority < -2 || priority > 2) {
+      throw new RangeError(`Timeout(priority): expected an integer from -2 to 2, got ${describe(priority)}`);
+    }
+    this.#priority = 2 - priority;
+    this.#ref = ref;
+  }
+
+  /** Make one and start it. A Timeout is started if it is not pending, and given back itself. */
+  static startNew(
+    seconds: Seconds | Timeout | null = null,
+    exception: TimeoutException = null,
+    options?: TimeoutOptions,
+  ): Timeout {
+    if (seconds instanceof Timeout) {
+      if (!seconds.pending) seconds.start();
+      return seconds;
+    }
+    const timeout = new Timeout(seconds, exception, options);
+    timeout.start();
+    return timeout;
+  }
+
+  /**
+   * Arm it for the current greenlet. Never a switch point.
+   * @throws GeventError `GEVENT_TIMEOUT_PENDING` if it is pending, `GEVENT_TIMEOUT_CLOSED` after `close()`
+   */
+  start(): void {
+    if (this.#slot !== NIL) throw new GeventError('GEVENT_TIMEOUT_PENDING', `${this} is already started; to restart it, cancel it first`);
+    if (this.#closed) throw new GeventError('GEVENT_TIMEOUT_CLOSED', `${this} is closed and cannot be started again`);
+    if (this.seconds === null) return;
+    const greenlet = getcurrent();
+    const hub = greenlet.$hub;
+    const slot = hub.take(Kind.TIMER, this);
+    this.#hub = hub;
+    this.#greenlet = greenlet;
+    this.#since = hub.waiterSerial;
+    this.#slot = slot;
+    if (!this.#ref) {
+      this.#unref = true;
+      ++hub.unrefTimers;
+    }
+    hub.arm(slot, this.seconds * 1000, this.#priority);
+  }
+
+  /** Disarm it; it can be started again. */
+  cancel(): void {
+    const slot = this.#slot;
+    if (slot === NIL) return;
+    const hub = this.#hub as Hub;
+    hub.core.disarm(slot);
+    this.#settle(hub, slot);
+  }
+
+  /** Disarm it for good. */
+  close(): void {
+    this.cancel();
+    this.#closed = true;
+  }
+
+  /** Armed and not yet fired. */
+  get pending(): boolean {
+    return this.#slot !== NIL;
+  }
+
+  #settle(hub: Hub, slot: number): void {
+    this.#slot = NIL;
+    this.#greenlet = null;
+    if (this.#unref) {
+      this.#unref = false;
+      --hub.unrefTimers;
+    }
+    hub.release(slot);
+  }
+
+  /** @internal */
+  $fire(hub: Hub, slot: number): number {
+    const greenlet = this.#greenlet as RawGreenlet;
+    this.#settle(hub, slot);
+    this.onExpiration(greenlet, this.$raised(hub));
+    return Fired.DONE;
+  }
+
+  /** @internal What is thrown. NIL-like undefined if the exception given is none: then the block is not interrupted. */
+  $raised(hub: Hub): unknown {
+    const { exception } = this;
+    if (exception === null || exception === false || typeof exception === 'string') return this;
+    try {
+      return exceptionFrom(exception);
+    } catch (error) {
+      hub.handleError(this, error);
+      return undefined;
+    }
+  }
+
+  /** For subclasses: raise `exception` in `greenlet`, which started this. Runs in the hub. */
+  protected onExpiration(greenlet: RawGreenlet, exception: unknown): void {
+    if (exception === undefined) return;
+    const hub = this.#hub as Hub;
+    if (greenlet === hub.main) {
+      if (!hub.throwInMain(exception, this.#since)) hub.throwInMainLater(exception);
+    } else deliver(hub, greenlet, exception);
+  }
+
+  /** @internal */
+  $text(): string {
+    const { seconds, exception } = this;
+    if (seconds === null) return '';
+    const unit = seconds === 1 ? 'second' : 'seconds';
+    if (exception === null) return `${seconds} ${unit}`;
+    if (exception === false) return `${seconds} ${unit} (silent)`;
+    const about = typeof exception === 'function' ? exception.name : String(exception);
+    return `${seconds} ${unit}: ${about}`;
+  }
+
+  /** Ends a `using` block: closes it. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** A number of seconds (or none), or a Timeout with an exception of its own: what waiting calls take. */
+export type Limit = Seconds | Timeout | null;
+
+/** The hub on which something done now would wait. */
+export function hubHere(): Hub {
+  return active ?? greenletOfContext()?.$hub ?? threadHub();
+}

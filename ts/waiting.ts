@@ -1,0 +1,299 @@
+// wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
+
+import { describe, toWaitMs } from './core/clock.ts';
+import { Greenlet } from './gevent-greenlet.ts';
+import type { Hub } from './hub/hub.ts';
+import { type Operation, RowWait } from './hub/operation.ts';
+import { hubHere, type Limit, Timeout } from './timeout.ts';
+
+/** What can be waited for: greenlets, events, semaphores, results. */
+export interface Linkable {
+  rawlink(callback: (source: any) => void): void;
+  unlink(callback: (source: any) => void): void;
+}
+
+export interface WaitOptions {
+  /** Seconds, 0 or more; 0 only polls. Default: no limit. */
+  timeout?: Limit;
+  /** Stop after this many, an integer from 1. Default: all. */
+  count?: number;
+}
+
+export interface JoinallOptions extends WaitOptions {
+  /** Rethrow the first failure at once; the others keep running. Default false. */
+  raiseError?: boolean;
+}
+
+function checkCount(count: number | undefined | null, where: string): number {
+  if (count === undefined || count === null) return Infinity;
+  if (!Number.isInteger(count) || count < 1) {
+    throw new RangeError(`${where}: expected count to be an integer from 1, got ${describe(count)}`);
+  }
+  return count;
+}
+
+function checkLimit(limit: Limit | undefined): number | Timeout | null {
+  if (limit === undefined || limit === null) return null;
+  if (limit instanceof Timeout) return limit;
+  return toWaitMs(limit, 'timeout');
+}
+
+function checkAll(objects: Iterable<unknown>, where: string): Linkable[] {
+  if (objects === null || typeof objects !== 'object' || typeof objects[Symbol.iterator] !== 'function') {
+    throw new TypeError(`${where}: expected an iterable of greenlets or other linkable objects, got ${describe(objects)}`);
+  }
+  const all = [...objects] as Linkable[];
+  for (let i = 0; i < all.length; ++i) {
+    if (typeof all[i]?.rawlink !== 'function') {
+      throw new TypeError(`${where}: expected an object with rawlink(), got ${describe(all[i])} at position ${i}`);
+    }
+  }
+  return all;
+}
+
+/** Collects what becomes ready, in that order, until there is enough. */
+class Collect<T extends Linkable> extends RowWait<T[]> {
+  readonly #what: string;
+  readonly #objects: T[];
+  readonly #limit: number | Timeout | null;
+  readonly #enough: number;
+  readonly #raise: boolean;
+  readonly #ready: T[] = [];
+  #failure: { error: unknown } | null = null;
+  #hub: Hub | null = null;
+  #links: (() => void)[] = [];
+  #started: Timeout | null = null;
+
+  constructor(what: string, objects: T[], limit: number | Timeout | null, count: number, raise: boolean) {
+    super();
+    this.#what = what;
+    this.#objects = objects;
+    this.#limit = limit;
+    this.#enough = Math.min(count, objects.length);
+    this.#raise = raise;
+  }
+
+  describe(): string {
+    return `${this.#what} of ${this.#objects.length} objects, ${this.#ready.length} ready`;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    if (this.#enough === 0) return true;
+    this.use();
+    this.#hub = hub;
+    const limit = this.#limit;
+    this.wait(hub, slot, typeof limit === 'number' ? limit : null);
+    if (limit instanceof Timeout && !limit.pending) {
+      limit.start();
+      this.#started = limit;
+    }
+    for (const object of this.#objects) {
+      const link = () => this.#found(object);
+      object.rawlink(link);
+      this.#links.push(() => object.unlink(link));
+    }
+    return false;
+  }
+
+  #found(object: T): void {
+    const ready = this.#ready;
+    if (ready.length >= this.#enough || this.#failure !== null || !this.waiting) return;
+    if (this.#raise && object instanceof Greenlet && !object.successful()) this.#failure = { error: object.exception };
+    else ready.push(object);
+    if (this.#failure !== null || ready.length === this.#enough) this.wake(this.#hub as Hub, true);
+  }
+
+  complete(hub: Hub, slot: number): T[] {
+    if (this.#hub !== null) this.abandon(hub, slot);
+    if (this.#failure !== null) throw this.#failure.error;
+    return this.#ready;
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#started?.cancel();
+    if (this.#ready.length < this.#objects.length) for (const unlink of this.#links) unlink();
+    this.#links = [];
+    super.abandon(hub, slot);
+  }
+}
+
+/**
+ * Wait for greenlets to finish. Switch point, unless `greenlets` is empty.
+ *
+ * Results come in completion order: `joinall([slow, fast])` gives `[fast, slow]`. A greenlet that failed has finished too;
+ * read its `exception`, or ask for `raiseError`.
+ *
+ * @param greenlets - any iterable; read once, when called
+ * @returns the finished greenlets, at most `count` of them; fewer when the timeout came first
+ * @throws RangeError if `timeout` is negative or NaN, or `count` is not a positive integer
+ * @throws TypeError if something else than greenlets is given
+ * @throws LoopExit if none of them could ever finish
+ * @see `gevent.joinall`, the source. Differs: keyword arguments are one options object.
+ */
+export function joinall<T>(greenlets: Iterable<Greenlet<T>>, options: JoinallOptions = {}): Operation<Greenlet<T>[]> {
+  const all = checkAll(greenlets, 'joinall(greenlets)') as unknown as Greenlet<T>[];
+  const { timeout, count, raiseError = false } = options;
+  return new Collect('joinall', all, checkLimit(timeout), checkCount(count, 'joinall(count)'), raiseError);
+}
+
+/**
+ * Wait for objects to become ready: those that did, in that order; the timeout just cuts the list short. Switch point,
+ * unless `objects` is empty. Without objects: wait until the loop has nothing left to do, from main only; gives a boolean.
+ * @see `gevent.wait`, the source.
+ */
+export function wait(objects?: null, options?: { timeout?: Limit }): Operation<boolean>;
+export function wait<T extends Linkable>(objects: Iterable<T>, options?: WaitOptions): Operation<T[]>;
+export function wait<T extends Linkable>(
+  objects?: Iterable<T> | null,
+  options: WaitOptions = {},
+): Operation<T[]> | Operation<boolean> {
+  const { timeout, count } = options;
+  const limit = checkLimit(timeout);
+  if (objects === undefined || objects === null) {
+    return hubHere().join({ timeout: limit === null ? null : limit instanceof Timeout ? limit.seconds : limit / 1000 });
+  }
+  const all = checkAll(objects, 'wait(objects)') as T[];
+  return new Collect('wait', all, limit, checkCount(count, 'wait(count)'), false);
+}
+
+/** One step of an iwait. */
+class Next<T extends Linkable> extends RowWait<IteratorResult<T, undefined>> {
+  readonly #from: Iwait<T>;
+
+  constructor(from: Iwait<T>) {
+    super();
+    this.#from = from;
+  }
+
+  describe(): string {
+    return `iwait of ${this.#from.pending} objects`;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    const from = this.#from;
+    from.start(hub);
+    if (from.found.length > 0 || from.done) return true;
+    const left = from.left(hub);
+    if (left !== null && left <= 0) {
+      from.close();
+      return true;
+    }
+    this.wait(hub, slot, left);
+    from.waiter = () => this.wake(hub, true);
+    return false;
+  }
+
+  complete(hub: Hub): IteratorResult<T, undefined> {
+    const from = this.#from;
+    from.waiter = null;
+    this.unwait(hub);
+    if (from.found.length > 0) return { done: false, value: from.take() };
+    from.close();
+    return { done: true, value: undefined };
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#from.waiter = null;
+    super.abandon(hub, slot);
+  }
+}
+
+/** Objects as they become ready: `for await (const g of iwait(gs))`, or `yield* it.next()` until `done`. */
+export class Iwait<T extends Linkable> {
+  readonly #objects: T[];
+  readonly #limitMs: number | null;
+  #endsAt: number | null = null;
+  #count: number;
+  #links: (() => void)[] = [];
+  #started = false;
+  #closed = false;
+  #linked = 0;
+  /** @internal Ready and not yet given. */ readonly found: T[] = [];
+  /** @internal */ waiter: (() => void) | null = null;
+
+  /** @internal */
+  constructor(objects: T[], limitMs: number | null, count: number) {
+    this.#objects = objects;
+    this.#limitMs = limitMs;
+    this.#count = Math.min(count, objects.length);
+  }
+
+  /** How many have not become ready. */
+  get pending(): number {
+    return this.#objects.length - this.#linked;
+  }
+
+  /** @internal Everything has been given. */
+  get done(): boolean {
+    return this.#closed || this.#count === 0;
+  }
+
+  /** The next that becomes ready: `{ done, value }`. Switch point, unless one is ready. */
+  next(): Operation<IteratorResult<T, undefined>> {
+    return new Next(this);
+  }
+
+  /** @internal Links are made at the first `next`. */
+  start(hub: Hub): void {
+    if (this.#started) return;
+    this.#started = true;
+    if (this.#limitMs !== null) this.#endsAt = hub.now() + this.#limitMs;
+    for (const object of this.#objects) {
+      const link = () => {
+        ++this.#linked;
+        this.found.push(object);
+        this.waiter?.();
+      };
+      object.rawlink(link);
+      this.#links.push(() => object.unlink(link));
+    }
+  }
+
+  /** @internal Milliseconds left, or null. */
+  left(hub: Hub): number | null {
+    return this.#endsAt === null ? null : Math.max(0, this.#endsAt - hub.now());
+  }
+
+  /** @internal */
+  take(): T {
+    const value = this.found.shift() as T;
+    if (--this.#count === 0) this.close();
+    return value;
+  }
+
+  /** Take the remaining links off. Done by itself at the end. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const unlink of this.#links) unlink();
+    this.#links = [];
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    try {
+      for (;;) {
+        const { done, value } = await this.next();
+        if (done) return;
+        yield value as T;
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Iterate over objects as they become ready. Starts at the first `next()`; closing it takes leftover links off.
+ * @see `gevent.iwait`, the source. Differs: an asynchronous iterator, or one operation a step.
+ */
+export function iwait<T extends Linkable>(objects: Iterable<T>, options: WaitOptions = {}): Iwait<T> {
+  const { timeout, count } = options;
+  const limit = checkLimit(timeout);
+  const ms = limit instanceof Timeout ? (limit.seconds === null ? null : limit.seconds * 1000) : limit;
+  return new Iwait(checkAll(objects, 'iwait(objects)') as T[], ms, checkCount(count, 'iwait(count)'));
+}
