@@ -5,17 +5,17 @@
 
 import { config } from './config.ts';
 import { describe, type Seconds, toMs, toWaitMs } from './core/clock.ts';
-import { Kind, NIL, Place, Priority, RowKind } from './core/contract.ts';
+import { Kind, MAX_SLOTS, NIL, Place, Priority, RowKind } from './core/contract.ts';
 import { GeventError, GreenletExit, InvalidThreadUseError } from './exceptions.ts';
 import { runAs } from './hub/context.ts';
-import { active, debugging, setActive, threadHub } from './hub/current.ts';
+import { active, debugging, greenletOfContext, setActive, threadHub } from './hub/current.ts';
 import { deliver, follow, start } from './hub/drive.ts';
 import { type Hub, type RowOwner, setSpawner } from './hub/hub.ts';
 import type { Callback } from './hub/loop.ts';
 import { type Operation, SingleUse } from './hub/operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park } from './hub/protocol.ts';
-import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State } from './hub/raw.ts';
-import { type Limit, Timeout } from './timeout.ts';
+import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State, SwitchOperation } from './hub/raw.ts';
+import { expired, type Limit, limitMs, Timeout } from './timeout.ts';
 import { isThenable, settle, unwind } from './unwind.ts';
 
 /** A generator body: what `yield*` may block in. */
@@ -45,6 +45,8 @@ export interface GetOptions {
 }
 
 const NO_ARGS: unknown[] = [];
+/** Numbers given to greenlets that had no slot yet. */
+let earlyIdents = 0;
 
 /** It ended with an error. */
 const FAILED = 1;
@@ -72,7 +74,9 @@ export class Greenlet<T = any> extends RawGreenlet {
   /** @internal Value, or error if FAILED. */ $result: unknown = undefined;
   /** @internal */ $flags = 0;
   /** @internal LATCH row, or NIL. */ $links = NIL;
-  /** @internal Handle of the greenlet that made this one, or NIL for main. */ $spawner: number;
+  /** @internal Handle of the greenlet that made this one, or NIL for main. */ $spawner = NIL;
+  /** @internal Values of the spawn tree it belongs to; null while it is main's child and has none of its own. */
+  $tree: Record<string, unknown> | null = null;
 
   constructor(fn?: GeneratorBody<any[], T> | OtherBody<any[], T> | null, ...args: unknown[]) {
     const hub = active ?? threadHub();
@@ -81,8 +85,12 @@ export class Greenlet<T = any> extends RawGreenlet {
       throw new TypeError(`Greenlet(run): expected a function, got ${describe(fn)}`);
     }
     this.$args = args.length === 0 ? NO_ARGS : args;
-    const by = active === null ? null : active.cur;
-    this.$spawner = by === null || by === NIL ? NIL : hub.core.handle(by);
+    const by = active === null ? (greenletOfContext()?.$slot ?? NIL) : active.cur;
+    if (by >= 0) {
+      this.$spawner = hub.core.handle(by);
+      const parent: unknown = hub.owners[by];
+      if (parent instanceof Greenlet) this.$tree = parent.$tree ??= {};
+    }
     if (debugging) this.$extras().spawnSite = spawnStack();
     if (hub.slices !== null) this.$extras().context = hub.slices.capture();
   }
@@ -221,10 +229,12 @@ export class Greenlet<T = any> extends RawGreenlet {
       }
       this.$result = outcome.value;
       this.#ended();
+      this.$args = NO_ARGS;
       return outcome.value;
     }
     this.$result = value;
     this.#ended();
+    this.$args = NO_ARGS;
     return value;
   }
 
@@ -233,6 +243,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (error instanceof GreenletExit) {
       this.$result = error;
       this.#ended();
+      this.$args = NO_ARGS;
       return false;
     }
     this.$flags |= FAILED;
@@ -240,13 +251,14 @@ export class Greenlet<T = any> extends RawGreenlet {
     const quiet = (this.$flags & QUIET) !== 0;
     this.#ended();
     if (!quiet) this.$hub.handleError((this.$flags & TO_MAIN) === 0 ? this : null, error);
+    // Last, so that the report has them.
+    this.$args = NO_ARGS;
     return false;
   }
 
   #ended(): void {
     const hub = this.$hub;
     this.$state = State.DEAD;
-    this.$args = NO_ARGS;
     const slot = this.$slot;
     if (slot !== NIL) {
       // The number stays, for its name: reports are written after the end.
@@ -267,7 +279,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (more !== null) {
       more.callers = null;
       more.pendingError = null;
-      if (more.controller !== null && this.$result instanceof GreenletExit) more.controller.abort(this.$result);
+      if (this.#cutShort()) more.controller?.abort(this.$result);
       more.locals = null;
       for (let waiter = more.waiters?.first ?? null; waiter !== null; waiter = more.waiters?.first ?? null) {
         // Operations that the body left behind: nobody will hear of them.
@@ -275,6 +287,11 @@ export class Greenlet<T = any> extends RawGreenlet {
       }
     }
     if (debugging) hub.debug.ended(this);
+  }
+
+  /** It ended before it was through: killed, timed out or failed. */
+  #cutShort(): boolean {
+    return (this.$flags & FAILED) !== 0 || this.$result instanceof GreenletExit;
   }
 
   // ---- state --------------------------------------------------------------------------------------------------------
@@ -326,13 +343,17 @@ export class Greenlet<T = any> extends RawGreenlet {
     return this.$hub.loop;
   }
 
-  /** A small integer, unique among the living greenlets of its hub, used again after its end. */
+  /**
+   * An integer, unique among the living greenlets of its hub, used again after its end. Small, unless it was asked for
+   * before the start.
+   */
   get minimalIdent(): number {
+    const early = this.$more?.ident ?? null;
+    if (early !== null) return early;
     const slot = this.$slot;
     if (slot !== NIL) return slot >= 0 ? slot : -2 - slot;
-    const more = this.$extras();
-    more.ident ??= this.$hub.nextIdent();
-    return more.ident;
+    // No slot will ever be that, however far the core grows.
+    return (this.$extras().ident = MAX_SLOTS + ++earlyIdents);
   }
 
   /** `Greenlet-N` unless set. */
@@ -355,12 +376,8 @@ export class Greenlet<T = any> extends RawGreenlet {
   /** Values shared down the spawn tree; each greenlet that main spawns begins a tree. */
   get spawnTreeLocals(): Record<string, unknown> | null {
     if (!config.trackGreenletTree) return null;
-    const more = this.$extras();
-    if (more.treeLocals === null) {
-      const parent = this.spawningGreenlet;
-      more.treeLocals = parent instanceof Greenlet ? (parent.spawnTreeLocals as Record<string, unknown>) : {};
-    }
-    return more.treeLocals;
+    this.$tree ??= {};
+    return this.$tree;
   }
 
   /** Where it was made, as stack lines. Kept in debug mode only, since a stack costs ten spawns. */
@@ -368,12 +385,12 @@ export class Greenlet<T = any> extends RawGreenlet {
     return this.$more?.spawnSite ?? null;
   }
 
-  /** Aborts when the greenlet is killed: for `fetch` and other calls of the platform. Made when first read. */
+  /** Aborts when the greenlet is killed or fails: for `fetch` and other calls of the platform. Made when first read. */
   get signal(): AbortSignal {
     const more = this.$extras();
     if (more.controller === null) {
       more.controller = new AbortController();
-      if (this.$state === State.DEAD && this.$result instanceof GreenletExit) more.controller.abort(this.$result);
+      if (this.#cutShort()) more.controller.abort(this.$result);
     }
     return more.controller.signal;
   }
@@ -424,14 +441,29 @@ export class Greenlet<T = any> extends RawGreenlet {
     this.$flags = on ? this.$flags | TO_MAIN : this.$flags & ~TO_MAIN;
   }
 
+  /**
+   * Raise an exception in it at once, where it is suspended: for callbacks of the hub; who calls it in a greenlet has given
+   * control away for good. One that never ran ends at once, and one that has ended is left alone; neither is a switch.
+   */
+  override throw(error: unknown = GreenletExit, ...args: unknown[]): SwitchOperation {
+    if (this.active && this.$state !== State.QUEUED) return super.throw(error, ...args);
+    const raised = exceptionFrom(error, args);
+    if (this.$state !== State.DEAD) this.$cancel(raised);
+    return new NoSwitch(this);
+  }
+
   /** @internal It has not run yet: it never will. */
   $cancel(error: unknown): void {
-    const hub = this.$hub;
-    if (this.$slot !== NIL) {
-      hub.core.disarm(this.$slot);
-      if (hub.core.place(this.$slot) === Place.READY) hub.core.unready(this.$slot);
-    }
+    this.#unqueue();
     this.$failed(error);
+  }
+
+  /** Take back a start that is on its way. */
+  #unqueue(): void {
+    const { core } = this.$hub;
+    if (this.$state !== State.QUEUED) return;
+    core.disarm(this.$slot);
+    if (core.place(this.$slot) === Place.READY) core.unready(this.$slot);
   }
 
   // ---- links --------------------------------------------------------------------------------------------------------
@@ -491,6 +523,14 @@ export class Greenlet<T = any> extends RawGreenlet {
     return this.$links;
   }
 
+  /** @internal One who waited has left: the row goes with the last. */
+  $unlatch(): void {
+    const row = this.$links;
+    if (row === NIL || this.$state === State.DEAD || this.$hub.core.waiting(row) > 0) return;
+    this.$links = NIL;
+    this.$hub.core.rowFree(row);
+  }
+
   /** @internal All links have been told. */
   $rowDone(hub: Hub, row: number): void {
     if (this.$links !== row) return;
@@ -533,6 +573,8 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** @internal */
   override $function(): RawRun {
+    // Somebody switches to it before its turn.
+    this.#unqueue();
     return (this.$run ?? this._run) as RawRun;
   }
 
@@ -587,8 +629,8 @@ function spawnStack(): string {
   return lines.join('\n');
 }
 
-/** Python wraps what is no exception; so do we, naming it. */
-function killer(exception: unknown): unknown {
+/** @internal What a kill raises. Python wraps what is no exception; so do we, naming it. */
+export function killer(exception: unknown): unknown {
   if (exception instanceof Error) return exception;
   if (typeof exception === 'function') return exceptionFrom(exception);
   return new GeventError('GEVENT_KILLED_WITH', `killed with ${describe(exception)}, which is no exception`, {
@@ -602,13 +644,12 @@ function killer(exception: unknown): unknown {
 abstract class AwaitEnd<G, T> extends SingleUse<T> {
   readonly greenlet: Greenlet<G>;
   protected readonly limit: Limit;
-  #started: Timeout | null = null;
 
   constructor(greenlet: Greenlet<G>, limit: Limit) {
     super();
     this.greenlet = greenlet;
     this.limit = limit;
-    if (limit !== null && !(limit instanceof Timeout)) toWaitMs(limit, 'timeout');
+    if (limit !== null) limitMs(limit, 'timeout');
   }
 
   begin(hub: Hub, slot: number): boolean {
@@ -620,19 +661,15 @@ abstract class AwaitEnd<G, T> extends SingleUse<T> {
       throw new InvalidThreadUseError(`${greenlet} belongs to ${greenlet.$hub} and cannot be waited for on ${hub}`);
     }
     hub.core.park(slot, greenlet.$latch());
-    if (limit instanceof Timeout) {
-      if (!limit.pending) {
-        limit.start();
-        this.#started = limit;
-      }
-    } else if (limit !== null) hub.arm(slot, toWaitMs(limit, 'timeout'), Priority.LATE);
+    const ms = limit === null ? null : limitMs(limit, 'timeout');
+    if (ms !== null) hub.arm(slot, ms, Priority.LATE);
     return false;
   }
 
   abstract override complete(hub: Hub, slot: number): T;
 
   override abandon(): void {
-    this.#started?.cancel();
+    this.greenlet.$unlatch();
   }
 }
 
@@ -642,7 +679,7 @@ class Join extends AwaitEnd<any, void> {
   }
 
   complete(): void {
-    this.abandon();
+    this.greenlet.$unlatch();
   }
 }
 
@@ -663,12 +700,27 @@ class Get<T> extends AwaitEnd<T, T> {
     return super.begin(hub, slot);
   }
 
-  complete(): T {
-    this.abandon();
+  complete(hub: Hub): T {
     const { greenlet, limit } = this;
-    if (greenlet.$state !== State.DEAD) throw new Timeout(limit instanceof Timeout ? limit.seconds : limit);
+    if (greenlet.$state !== State.DEAD) {
+      greenlet.$unlatch();
+      throw expired(hub, limit);
+    }
     if ((greenlet.$flags & FAILED) !== 0) throw greenlet.$result;
     return greenlet.$result as T;
+  }
+}
+
+/** A throw at a greenlet that is not there to be switched to. */
+class NoSwitch extends SwitchOperation {
+  constructor(greenlet: Greenlet<any>) {
+    super(greenlet, [], null);
+    this.result = { value: undefined };
+    if (debugging) greenlet.$hub.debug.consumed(this);
+  }
+
+  override next(): IteratorResult<Park, undefined> {
+    return { done: true, value: undefined };
   }
 }
 
@@ -683,6 +735,8 @@ class Kill extends Join {
     this.#block = block;
     this.#order = order;
     this.#error = error;
+    // The order stands, whether or not anybody waits for the end.
+    if (debugging) this.greenlet.$hub.debug.consumed(this);
   }
 
   override describe(): string {
@@ -729,6 +783,7 @@ export class Link implements Fires<Hub> {
     hub.core.leave(slot);
     hub.release(slot);
     this.greenlet.$more?.links?.delete(this);
+    this.greenlet.$unlatch();
   }
 
   /** @internal */
@@ -745,6 +800,27 @@ export class Link implements Fires<Hub> {
   }
 }
 
+/** Who collects greenlets as they end: joinall and wait. */
+export interface Collector {
+  found(greenlet: Greenlet<any>): void;
+}
+
+const nothing = () => {};
+
+/** Tells a collector. One small object a greenlet, in no list but the core's. */
+export class CollectLink extends Link {
+  readonly #collector: Collector;
+
+  constructor(greenlet: Greenlet<any>, collector: Collector) {
+    super(greenlet, nothing);
+    this.#collector = collector;
+  }
+
+  protected override call(): void {
+    this.#collector.found(this.greenlet);
+  }
+}
+
 /** Runs its function in a raw greenlet of its own, switched to at its place in the order. */
 class SpawnedLink extends Link {
   protected override call(hub: Hub): void {
@@ -752,11 +828,29 @@ class SpawnedLink extends Link {
       Greenlet.spawn(this.callback as (g: unknown) => Promise<unknown>, this.greenlet);
       return;
     }
-    const raw = new RawGreenlet(this.callback, hub, undefined);
+    const raw = new LinkRunner(this.callback, this.greenlet);
     const next = start(hub, raw, [this.greenlet]);
     follow(hub, next, hub.takeThrown());
     hub.cur = NIL;
     hub.aside = hub;
+  }
+}
+
+/** The raw greenlet of a link. Its failure is reported as the link's. */
+class LinkRunner extends RawGreenlet {
+  readonly #callback: unknown;
+  readonly #greenlet: Greenlet<any>;
+
+  constructor(callback: RawRun, greenlet: Greenlet<any>) {
+    super(callback, greenlet.$hub, greenlet.$hub);
+    this.#callback = callback;
+    this.#greenlet = greenlet;
+  }
+
+  override $failed(error: unknown): boolean {
+    this.$end();
+    this.$hub.handleError([this.#callback, this.#greenlet], error);
+    return false;
   }
 }
 

@@ -2,15 +2,22 @@
 
 import { describe, type Seconds } from './core/clock.ts';
 import { GreenletExit, SystemExit } from './exceptions.ts';
-import { active, threadHubIfAny } from './hub/current.ts';
+import { debugging, threadHubIfAny } from './hub/current.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
-import { type Operation, SingleUse } from './hub/operation.ts';
+import { type Operation, RowWait } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
-import { exceptionFrom, RawGreenlet, type RawRun, State } from './hub/raw.ts';
-import { type GeneratorBody, Greenlet, type KillOptions, type OtherBody } from './gevent-greenlet.ts';
-import { hubHere, type Limit, Timeout } from './timeout.ts';
-import { joinall } from './waiting.ts';
+import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State } from './hub/raw.ts';
+import {
+  CollectLink,
+  type Collector,
+  type GeneratorBody,
+  Greenlet,
+  type KillOptions,
+  killer,
+  type OtherBody,
+} from './gevent-greenlet.ts';
+import { expired, hubHere, type Limit, limitMs } from './timeout.ts';
 
 /**
  * Make a greenlet that runs `fn(...args)` and queue it. It never runs before the caller next lets others run.
@@ -87,68 +94,104 @@ export function kill(greenlet: RawGreenlet, exception: unknown = GreenletExit): 
 }
 
 /**
- * Raise an exception in each of several greenlets. The order is given at once; the operation waits until all have ended.
- * Those that never ran end at once.
+ * Raise an exception in each of several greenlets. The order is given at once; the operation waits until all have ended
+ * (raw ones: until they were thrown into). Those that never ran end at once.
  * @throws Timeout if `timeout` came first (they are left to themselves)
  * @see `gevent.killall`, the source.
  */
 export function killall(greenlets: Iterable<RawGreenlet>, options: KillOptions = {}): Operation<void> {
   const { exception = GreenletExit, block = true, timeout = null } = options;
-  const living: RawGreenlet[] = [];
-  let hub: Hub | null = null;
-  for (const greenlet of greenlets) {
+  const all = [...greenlets];
+  for (const greenlet of all) {
     if (!(greenlet instanceof RawGreenlet)) {
       throw new TypeError(`killall(greenlets): expected greenlets, got ${describe(greenlet)}`);
     }
+  }
+  killer(exception);
+  const living: RawGreenlet[] = [];
+  for (const greenlet of new Set(all)) {
     if (greenlet.dead) continue;
     if (greenlet instanceof Greenlet && (greenlet.$state === State.FRESH || greenlet.$state === State.QUEUED)) {
-      greenlet.kill({ exception, block: false });
-      continue;
-    }
-    hub = greenlet.$hub;
-    living.push(greenlet);
+      greenlet.$cancel(killer(exception));
+    } else living.push(greenlet);
   }
-  if (hub !== null) hub.loop.runCallback(shootAll, hub, living, exception);
-  return new KillAll(block ? living : [], timeout);
+  const order = new KillAll(living, exception, block, timeout);
+  if (living.length > 0) living[0].$hub.loop.runCallback(() => order.shoot());
+  return order;
 }
 
-function shootAll(hub: Hub, living: RawGreenlet[], exception: unknown): void {
-  for (const greenlet of living) deliver(hub, greenlet, exceptionFrom(exception));
-}
-
-class KillAll extends SingleUse<void> {
+class KillAll extends RowWait<void> implements Collector {
   readonly #living: RawGreenlet[];
+  readonly #exception: unknown;
+  readonly #block: boolean;
   readonly #limit: Limit;
-  #join: Operation<unknown[]> | null = null;
-  #greenlets: Greenlet[] = [];
+  readonly #links: CollectLink[] = [];
+  #shot: boolean;
+  #left = 0;
+  #hub: Hub | null = null;
 
-  constructor(living: RawGreenlet[], limit: Limit) {
+  constructor(living: RawGreenlet[], exception: unknown, block: boolean, limit: Limit) {
     super();
     this.#living = living;
+    this.#exception = exception;
+    this.#block = block;
     this.#limit = limit;
+    this.#shot = living.length === 0;
+    limitMs(limit, 'killall(timeout)');
+    // The order stands, whether or not anybody waits for the end.
+    if (debugging) hubHere().debug.consumed(this);
   }
 
   describe(): string {
-    return `killall of ${this.#living.length} greenlets`;
+    return `killall of ${this.#living.length} greenlets, ${this.#left} left`;
+  }
+
+  /** The order's turn has come. */
+  shoot(): void {
+    for (const greenlet of this.#living) {
+      const hub = greenlet.$hub;
+      try {
+        deliver(hub, greenlet, killer(this.#exception));
+      } catch (error) {
+        hub.handleError(greenlet, error);
+      }
+    }
+    this.#shot = true;
+    if (this.#hub !== null) this.found();
   }
 
   begin(hub: Hub, slot: number): boolean {
+    const links: Greenlet[] = [];
+    for (const greenlet of this.#living) if (greenlet instanceof Greenlet && !greenlet.dead) links.push(greenlet);
+    this.#left = links.length + (this.#shot ? 0 : 1);
+    if (!this.#block || this.#left === 0) return true;
     this.use();
-    this.#greenlets = this.#living.filter((g): g is Greenlet => g instanceof Greenlet && !g.dead);
-    if (this.#greenlets.length === 0) return true;
-    this.#join = joinall(this.#greenlets, { timeout: this.#limit });
-    return this.#join.begin(hub, slot);
+    this.#hub = hub;
+    this.wait(hub, slot, limitMs(this.#limit, 'killall(timeout)'));
+    for (const greenlet of links) {
+      const link = new CollectLink(greenlet, this);
+      link.attach();
+      this.#links.push(link);
+    }
+    return false;
+  }
+
+  /** @internal One has ended, or the order was carried out. */
+  found(): void {
+    if (--this.#left === 0) this.wake(this.#hub as Hub, true);
   }
 
   complete(hub: Hub, slot: number): void {
-    this.#join?.complete(hub, slot);
-    if (this.#greenlets.some((g) => !g.dead)) {
-      throw new Timeout(this.#limit instanceof Timeout ? this.#limit.seconds : this.#limit);
-    }
+    if (this.#hub === null) return;
+    const over = this.#left === 0 || this.#living.every((greenlet) => greenlet.dead);
+    this.abandon(hub, slot);
+    if (!over) throw expired(hub, this.#limit);
   }
 
   override abandon(hub: Hub, slot: number): void {
-    this.#join?.abandon(hub, slot);
+    this.#hub = null;
+    for (const link of this.#links) link.detach();
+    super.abandon(hub, slot);
   }
 }
 
@@ -197,11 +240,13 @@ export function signalHandler<A extends unknown[]>(
  * @see `gevent.shutdown` of old, as its tutorials use it: `signalHandler('SIGQUIT', shutdown)`.
  */
 export function shutdown(): void {
-  const hub = active ?? threadHubIfAny();
-  if (hub === null || hub === undefined) return;
-  const caller = hub.cur >= 0 ? hub.owners[hub.cur] : null;
-  const greenlets: Greenlet[] = [];
-  for (const owner of hub.owners) if (owner instanceof Greenlet && !owner.dead && (owner as unknown) !== caller) greenlets.push(owner);
+  if (threadHubIfAny() === null) return;
+  const hub = hubHere();
+  const caller = getcurrent();
+  const greenlets: RawGreenlet[] = [];
+  for (const owner of hub.owners as unknown[]) {
+    if (owner instanceof RawGreenlet && !owner.dead && owner !== caller) greenlets.push(owner);
+  }
   killall(greenlets, { block: false });
   // Behind the kills, and behind what main was waiting for among the killed.
   hub.loop.runCallback(() => {
@@ -211,10 +256,14 @@ export function shutdown(): void {
   });
 }
 
-/** A promise for what `fn(...args)` gives, run as a greenlet: the way in from promise code. Aborting `signal` kills it. */
+/**
+ * A promise for what `fn(...args)` gives, run as a greenlet: the way in from promise code. Its error is the promise's, and
+ * not reported by the hub.
+ */
 export function run<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Promise<R>;
 export function run<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Promise<Awaited<R>>;
 export async function run(fn: (...args: any[]) => any, ...args: unknown[]): Promise<unknown> {
   const greenlet = spawn(fn as (...args: unknown[]) => unknown, ...args);
+  greenlet.$quiet = true;
   return await greenlet.get();
 }

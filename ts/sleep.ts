@@ -7,6 +7,11 @@ import type { Hub } from './hub/hub.ts';
 import { Operation, RowWait } from './hub/operation.ts';
 import { DONE, type Park, RESUME, YIELD } from './hub/protocol.ts';
 
+// Constants of this file: see batch.ts.
+const GO_ON = RESUME;
+const YIELDED = YIELD;
+const NOTHING_MORE = DONE;
+
 /** sleep(0). Holds no state, so one object serves everybody; `next` is all there is to a yield. */
 class Yield extends Operation<void> {
   describe(): string {
@@ -14,8 +19,8 @@ class Yield extends Operation<void> {
   }
 
   override next(sent?: unknown): IteratorResult<Park, void> {
-    if (sent === RESUME) return DONE;
-    if (active !== null && active.cur !== NIL && this === zero) return YIELD;
+    if (sent === GO_ON) return NOTHING_MORE;
+    if (active !== null && active.cur !== NIL && this === zero) return YIELDED;
     return super.next(sent);
   }
 

@@ -1,6 +1,6 @@
 // Timeout: an exception that arrives in the greenlet that started it, unless it is cancelled first.
 
-import { describe, type Seconds, toMs } from './core/clock.ts';
+import { describe, type Seconds, toMs, toWaitMs } from './core/clock.ts';
 import { Kind, NIL, Priority } from './core/contract.ts';
 import { ControlException, GeventError } from './exceptions.ts';
 import { active, greenletOfContext, threadHub } from './hub/current.ts';
@@ -55,6 +55,8 @@ export class Timeout extends ControlException implements Fires<Hub> {
   #hub: Hub | null = null;
   #greenlet: RawGreenlet | null = null;
   #since = 0;
+  /** Fired, and on its way to the next operation of a body that is not in one. */
+  #late: { greenlet: RawGreenlet; error: unknown } | null = null;
   #closed = false;
   readonly #priority: number;
   readonly #ref: boolean;
@@ -118,10 +120,18 @@ export class Timeout extends ControlException implements Fires<Hub> {
   /** Disarm it; it can be started again. */
   cancel(): void {
     const slot = this.#slot;
-    if (slot === NIL) return;
+    if (slot === NIL) return this.#takeBack();
     const hub = this.#hub as Hub;
     hub.core.disarm(slot);
     this.#settle(hub, slot);
+  }
+
+  /** What it was for is over: the body must not hear of it in some later operation. */
+  #takeBack(): void {
+    const late = this.#late;
+    this.#late = null;
+    const more = late === null ? null : late.greenlet.$more;
+    if (more !== null && more.pendingError?.error === late?.error) more.pendingError = null;
   }
 
   /** Disarm it for good. */
@@ -171,7 +181,10 @@ export class Timeout extends ControlException implements Fires<Hub> {
     const hub = this.#hub as Hub;
     if (greenlet === hub.main) {
       if (!hub.throwInMain(exception, this.#since)) hub.throwInMainLater(exception);
-    } else deliver(hub, greenlet, exception);
+    } else {
+      deliver(hub, greenlet, exception);
+      if (greenlet.$more?.pendingError?.error === exception) this.#late = { greenlet, error: exception };
+    }
   }
 
   /** @internal */
@@ -193,6 +206,17 @@ export class Timeout extends ControlException implements Fires<Hub> {
 
 /** A number of seconds (or none), or a Timeout with an exception of its own: what waiting calls take. */
 export type Limit = Seconds | Timeout | null;
+
+/** Milliseconds that a wait with this limit arms, or null. A Timeout that is pending comes by itself. */
+export function limitMs(limit: Limit, where: string): number | null {
+  if (limit instanceof Timeout) return limit.pending || limit.seconds === null ? null : Math.max(0, limit.seconds * 1000);
+  return limit === null ? null : toWaitMs(limit, where);
+}
+
+/** What a wait raises whose limit has come. */
+export function expired(hub: Hub, limit: Limit): unknown {
+  return limit instanceof Timeout ? (limit.$raised(hub) ?? limit) : new Timeout(limit);
+}
 
 /** The hub on which something done now would wait. */
 export function hubHere(): Hub {

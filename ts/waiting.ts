@@ -1,7 +1,7 @@
 // wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
 
 import { describe, toWaitMs } from './core/clock.ts';
-import { Greenlet } from './gevent-greenlet.ts';
+import { CollectLink, type Collector, Greenlet } from './gevent-greenlet.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
 import { hubHere, type Limit, Timeout } from './timeout.ts';
@@ -52,7 +52,7 @@ function checkAll(objects: Iterable<unknown>, where: string): Linkable[] {
 }
 
 /** Collects what becomes ready, in that order, until there is enough. */
-class Collect<T extends Linkable> extends RowWait<T[]> {
+class Collect<T extends Linkable> extends RowWait<T[]> implements Collector {
   readonly #what: string;
   readonly #objects: T[];
   readonly #limit: number | Timeout | null;
@@ -61,7 +61,7 @@ class Collect<T extends Linkable> extends RowWait<T[]> {
   readonly #ready: T[] = [];
   #failure: { error: unknown } | null = null;
   #hub: Hub | null = null;
-  #links: (() => void)[] = [];
+  #links: { detach(): void }[] = [];
   #started: Timeout | null = null;
 
   constructor(what: string, objects: T[], limit: number | Timeout | null, count: number, raise: boolean) {
@@ -87,15 +87,24 @@ class Collect<T extends Linkable> extends RowWait<T[]> {
       limit.start();
       this.#started = limit;
     }
-    for (const object of this.#objects) {
-      const link = () => this.#found(object);
-      object.rawlink(link);
-      this.#links.push(() => object.unlink(link));
-    }
+    for (const object of this.#objects) this.#links.push(this.#linkTo(object));
     return false;
   }
 
-  #found(object: T): void {
+  #linkTo(object: T): { detach(): void } {
+    if (object instanceof Greenlet) {
+      const link = new CollectLink(object, this);
+      link.attach();
+      return link;
+    }
+    const link = () => this.found(object);
+    object.rawlink(link);
+    return { detach: () => object.unlink(link) };
+  }
+
+  /** @internal */
+  found(found: unknown): void {
+    const object = found as T;
     const ready = this.#ready;
     if (ready.length >= this.#enough || this.#failure !== null || !this.waiting) return;
     if (this.#raise && object instanceof Greenlet && !object.successful()) this.#failure = { error: object.exception };
@@ -111,7 +120,7 @@ class Collect<T extends Linkable> extends RowWait<T[]> {
 
   override abandon(hub: Hub, slot: number): void {
     this.#started?.cancel();
-    if (this.#ready.length < this.#objects.length) for (const unlink of this.#links) unlink();
+    if (this.#ready.length < this.#objects.length) for (const link of this.#links) link.detach();
     this.#links = [];
     super.abandon(hub, slot);
   }

@@ -25,6 +25,7 @@ import {
   LoopExit,
   SystemExit,
 } from '../exceptions.ts';
+import { makeBatch, Pass, runWithCare } from './batch.ts';
 import { watchStores, unwatchStores, type Slices } from './context.ts';
 import { active, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
 import { Debug } from './debug.ts';
@@ -33,7 +34,7 @@ import { type Host, platformHost } from './host.ts';
 import { JoinHub } from './join.ts';
 import { Loop } from './loop.ts';
 import { later, type Operation, Waiter, WaiterList } from './operation.ts';
-import { type Body, Fired, type Fires, isBody, PARK, RESUME, resumeBody, YIELD } from './protocol.ts';
+import { type Body, Fired, type Fires, isBody, RESUME } from './protocol.ts';
 import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
 
 const { HEAD, TAIL, MASK, BUDGET } = Word;
@@ -45,9 +46,6 @@ const MAX_BATCH = 4096;
 const VIRTUAL_LIMIT = 20_000_000;
 /** Arms within one slice that may share one reading of the clock. */
 const CLOCK_SHARES = 32;
-
-/** How a pass over the ready ring ended. */
-const Pass = { EMPTY: 0, SETTLED: 1, TIME: 2 } as const;
 
 export type Tracer = (event: 'switch' | 'throw', origin: RawGreenlet, target: RawGreenlet) => void;
 
@@ -137,6 +135,7 @@ export class Hub extends RawGreenlet {
   #timerRef = true;
   #destroyed = false;
   #idents = 0;
+  readonly #runBatch: () => number;
   readonly #tick = () => this.#run(true);
   readonly #hop = () => later(this.#continue);
   readonly #continue = () => this.#run(false);
@@ -164,6 +163,7 @@ export class Hub extends RawGreenlet {
     this.exceptionStream = { write: (text: string) => this.host.print(text) };
     this.#now = this.#checked = this.clock.now();
     this.core.words[BUDGET] = this.#batch;
+    this.#runBatch = makeBatch(this);
     watchStores(this);
     if (!this.isolated) this.host.onIdle(() => this.#idle());
   }
@@ -235,8 +235,10 @@ export class Hub extends RawGreenlet {
 
   /** @internal Take a slot out of whatever it waits in (U3). */
   withdraw(slot: number): void {
-    this.core.leave(slot);
-    if (this.core.place(slot) === Place.READY) this.core.unready(slot);
+    const { core } = this;
+    const armed = core.disarm(slot);
+    // Looking through the ring is linear, so only for one that can be nowhere else.
+    if (!core.leave(slot) && !armed) core.unready(slot);
   }
 
   /** @internal Take a greenlet that waits for the hub out of its wait, to throw into it. */
@@ -371,10 +373,12 @@ export class Hub extends RawGreenlet {
         const busy = this.loop.$phases;
         if (busy) this.loop.$prepare();
         const outcome = this.#pass();
-        if (outcome !== Pass.EMPTY) return outcome;
+        if (outcome === Pass.SETTLED) return outcome;
+        // A flood of ready ones ends its pass on time, and what is due is not kept waiting by it.
         const settled = this.#due();
         if (busy) this.loop.$check();
         if (settled) return Pass.SETTLED;
+        if (outcome === Pass.TIME) return outcome;
         const { words } = this.core;
         if (words[HEAD] === words[TAIL]) {
           // An idle watcher asks for another turn, but not at the expense of the platform's.
@@ -390,76 +394,17 @@ export class Hub extends RawGreenlet {
     }
   }
 
-  /** Phase 1. The loop that everything is measured by. */
+  /** Phase 1: the ready ring, a batch at a time. */
   #pass(): number {
-    const core = this.core;
-    const bodies = this.bodies;
-    if (this.slices !== null || this.tracer !== null) return this.#carefulPass();
     for (;;) {
-      const words = core.words;
-      const head = words[HEAD];
-      if (head === words[TAIL]) return Pass.EMPTY;
-      const left = words[BUDGET] - 1;
-      words[BUDGET] = left;
-      if (left < 0 && this.#checkpoint()) return Pass.TIME;
-      let entry = core.ring[head];
-      words[HEAD] = (head + 1) & words[MASK];
-      if (entry < 0) {
-        entry = this.#notified(entry);
-        if (entry === NIL) continue;
-      }
-      let body = bodies[entry];
-      if (body === null) {
-        this.cur = NIL;
-        this.aside = this;
-        const fired = this.owners[entry].$fire(this, entry);
-        if (fired === Fired.DONE) {
-          if (this.settledMain) return this.#settled();
-          continue;
-        }
-        if (fired === Fired.SETTLED) return this.#settled();
-        body = bodies[entry] as Body;
-      }
-      this.cur = entry;
-      let result: IteratorResult<unknown, unknown>;
-      try {
-        result = resumeBody.call(body, RESUME);
-      } catch (error) {
-        this.#threw(entry, error);
-        if (this.settledMain) return this.#settled();
-        continue;
-      }
-      if (result === YIELD) {
-        const now = core.words;
-        const tail = now[TAIL];
-        core.ring[tail] = entry;
-        now[TAIL] = (tail + 1) & now[MASK];
-      } else if (result !== PARK) {
-        this.#after(entry, result as IteratorResult<never, unknown>);
-        if (this.settledMain || this.slices !== null) return this.settledMain ? this.#settled() : this.#carefulPass();
-      }
+      const outcome = this.slices === null && this.tracer === null ? this.#runBatch() : runWithCare(this);
+      if (outcome !== Pass.BATCH) return outcome;
+      if (this.#checkpoint()) return Pass.TIME;
     }
   }
 
-  /** Phase 1 while slices have contexts of their own or switches are traced. */
-  #carefulPass(): number {
-    for (;;) {
-      const { words } = this.core;
-      const head = words[HEAD];
-      if (head === words[TAIL]) return Pass.EMPTY;
-      if (--words[BUDGET] < 0 && this.#checkpoint()) return Pass.TIME;
-      let entry = this.core.ring[head];
-      words[HEAD] = (head + 1) & words[MASK];
-      if (entry < 0) {
-        entry = this.#notified(entry);
-        if (entry === NIL) continue;
-      }
-      if (this.#fire(entry)) return this.#settled();
-    }
-  }
-
-  /** Run one slot whose turn has come. True if a promise was settled. */
-  #fire(slot: number): boolean {
+  /** @internal Run one slot whose turn has come. True if a promise was settled. */
+  $fireSlot(slot: number): boolean {
     if (this.bodies[slot] === null) {
       this.cur = NIL;
       this.aside = this;
@@ -472,8 +417,8 @@ export class Hub extends RawGreenlet {
     return this.settledMain;
   }
 
-  /** The turn of a row's notifier. The waiter to run, or NIL. */
-  #notified(entry: number): number {
+  /** @internal The turn of a row's notifier. The waiter to run, or NIL. */
+  $notified(entry: number): number {
     if (entry === HOLE) return NIL;
     const row = ~entry;
     const slot = this.core.notify(row);
@@ -481,18 +426,20 @@ export class Hub extends RawGreenlet {
     return slot;
   }
 
-  #after(slot: number, result: IteratorResult<never, unknown>): void {
+  /** @internal A slice ended with more than a yield or a park. */
+  $after(slot: number, result: IteratorResult<never, unknown>): void {
     const next = after(this, this.owners[slot] as RawGreenlet, result);
     if (next !== null) follow(this, next, this.takeThrown());
   }
 
-  #threw(slot: number, error: unknown): void {
+  /** @internal A slice threw. */
+  $threw(slot: number, error: unknown): void {
     const next = threw(this, this.owners[slot] as RawGreenlet, error);
     if (next !== null) follow(this, next, this.takeThrown());
   }
 
-  /** A promise was settled. Others that are next in line for the same are settled with it, in one round of microtasks. */
-  #settled(): number {
+  /** @internal A promise was settled. Others that are next in line for the same are settled with it, in one round of microtasks. */
+  $settled(): number {
     this.settledMain = false;
     for (;;) {
       const { words, ring } = this.core;
@@ -524,7 +471,7 @@ export class Hub extends RawGreenlet {
       if (slot === NIL) break;
       // Each is a slice of its own for now().
       --core.words[BUDGET];
-      if (this.#fire(slot)) settled = true;
+      if (this.$fireSlot(slot)) settled = true;
     }
     this.settledMain = false;
     return settled;

@@ -72,6 +72,13 @@ export class Callback implements Fires<Hub> {
   }
 }
 
+function checkPriority(priority: number): number {
+  if (!Number.isInteger(priority) || priority < -2 || priority > 2) {
+    throw new RangeError(`priority: expected an integer from -2 to 2, got ${describe(priority)}`);
+  }
+  return priority;
+}
+
 const NAMES = ['highest', 'high', 'normal', 'low', 'lowest'];
 
 /** What all watchers share. `start` arms, `stop` disarms, `close` ends it for good. */
@@ -88,7 +95,7 @@ export abstract class Watcher {
   constructor(loop: Loop, ref: boolean, priority: number | null | undefined) {
     this.loop = loop;
     this.#ref = ref;
-    if (priority !== null && priority !== undefined) this.priority = priority;
+    this.#priority = checkPriority(priority ?? 0);
   }
 
   abstract get active(): boolean;
@@ -116,9 +123,7 @@ export abstract class Watcher {
   }
 
   set priority(priority: number) {
-    if (!Number.isInteger(priority) || priority < -2 || priority > 2) {
-      throw new RangeError(`priority: expected an integer from -2 to 2, got ${describe(priority)}`);
-    }
+    checkPriority(priority);
     if (this.active) throw new GeventError('GEVENT_WATCHER_ACTIVE', 'cannot set the priority of an active watcher');
     this.#priority = priority;
   }

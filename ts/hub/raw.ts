@@ -266,6 +266,9 @@ export class RawGreenlet {
   }
 }
 
+// It is `greenlet` to its users; the capital keeps it apart from gevent's Greenlet in here.
+Object.defineProperty(RawGreenlet, 'name', { value: 'greenlet' });
+
 /** Control on its way to another greenlet. In a body `yield*` it; from main, `value` has what came back. */
 export class SwitchOperation extends SingleUse<any> {
   /** @internal */ readonly target: RawGreenlet;

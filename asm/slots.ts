@@ -1,0 +1,117 @@
+// Slots: taken, freed, and named by handles.
+//
+// Invariants, walked by check.ts:
+//   S1  below `slotTop` a slot is alive (KIND is not 0), in the free chain, or retired; from there on none was used yet
+//   S2  KINDS counts the living by kind, `slots` all of them
+//   S3  a slot that is not alive is in no list and has no timer
+//   S4  GEN counts the lives a slot has ended and never goes back: a handle names one life for good
+
+import { NIL, PLACE_LOOSE, PLACE_READY, PLACE_WAITING, WHY_WOKEN } from './abi';
+import { GEN, KIND, KINDS, maxRooms, NEXT, ROW, rowRoom, slotRoom, UNARMED, WHY } from './layout';
+import { find, grow, isQueued } from './ready';
+import { posOf, setPos } from './timers';
+
+/** With a generation below it a handle is below 2^53. */
+const MAX_GENERATIONS: u32 = 1 << 29;
+
+export let slots: u32 = 0;
+export let slotTop: u32 = 0;
+export let retired: u32 = 0;
+export let freeSlot: u32 = NIL;
+export let generations: u32 = MAX_GENERATIONS;
+
+/** For tests: no program sees the end of 2^29 lives. */
+export function lowerGenerations(limit: u32): void {
+  generations = limit;
+}
+
+/** A loose slot, the last one freed if there is one. NIL, and nothing has changed, when there is no memory for more. */
+export function take(kind: u32): u32 {
+  assert(kind > 0 && kind < 8, 'S2: take: no such kind');
+  let slot = freeSlot;
+  if (slot !== NIL) {
+    freeSlot = nextOf(slot);
+  } else {
+    if (slotTop === slotRoom && !growSlots()) return NIL;
+    slot = slotTop++;
+    store<u32>(GEN + (usize(slot) << 2), 0);
+    store<u32>(ROW + (usize(slot) << 2), NIL);
+    setPos(slot, UNARMED);
+  }
+  store<u8>(KIND + slot, kind);
+  store<u8>(WHY + slot, WHY_WOKEN);
+  countKind(kind, 1);
+  ++slots;
+  return slot;
+}
+
+function growSlots(): bool {
+  const room = min(slotRoom << 1, maxRooms);
+  return room > slotRoom && grow(room, rowRoom);
+}
+
+export function free(slot: u32): void {
+  assert(isAlive(slot), 'S1: free: the slot is not alive');
+  assert(!isQueued(slot) && posOf(slot) === UNARMED, 'S3: free: the slot waits, is in the ring or is armed');
+  countKind(kindOf(slot), -1);
+  --slots;
+  store<u8>(KIND + slot, 0);
+  const generation = generationOf(slot) + 1;
+  store<u32>(GEN + (usize(slot) << 2), generation);
+  if (generation === generations) {
+    ++retired;
+    return;
+  }
+  store<u32>(NEXT + (usize(slot) << 2), freeSlot);
+  freeSlot = slot;
+}
+
+export function handle(slot: u32): f64 {
+  return f64((u64(generationOf(slot)) << 24) | u64(slot));
+}
+
+/** The slot, or NIL if that life is over. */
+export function resolve(handle: f64): u32 {
+  const bits = u64(handle);
+  const slot = u32(bits & 0xffffff);
+  return isAlive(slot) && u64(generationOf(slot)) === bits >> 24 ? slot : NIL;
+}
+
+/** O(1) if the slot waits or is armed, else O(ready): see ready.ts. */
+export function place(slot: u32): u32 {
+  if (rowOf(slot) !== NIL) return PLACE_WAITING;
+  if (posOf(slot) !== UNARMED) return PLACE_LOOSE; // R2
+  return find(slot) === NIL ? PLACE_LOOSE : PLACE_READY;
+}
+
+export function why(slot: u32): u32 {
+  return load<u8>(WHY + slot);
+}
+
+export function rowOf(slot: u32): u32 {
+  return load<u32>(ROW + (usize(slot) << 2));
+}
+
+export function nextOf(slot: u32): u32 {
+  return load<u32>(NEXT + (usize(slot) << 2));
+}
+
+export function isAlive(slot: u32): bool {
+  return slot < slotTop && kindOf(slot) !== 0;
+}
+
+export function kindOf(slot: u32): u32 {
+  return load<u8>(KIND + slot);
+}
+
+export function generationOf(slot: u32): u32 {
+  return load<u32>(GEN + (usize(slot) << 2));
+}
+
+export function kindCount(kind: u32): u32 {
+  return load<u32>(KINDS + (usize(kind) << 2));
+}
+
+function countKind(kind: u32, by: u32): void {
+  store<u32>(KINDS + (usize(kind) << 2), kindCount(kind) + by);
+}

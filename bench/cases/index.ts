@@ -1,0 +1,17 @@
+import type { Case } from '../harness.ts';
+import { depth } from './depth.ts';
+import { greenletSwitch } from './greenlet-switch.ts';
+import { coldImport } from './import.ts';
+import { kill } from './kill.ts';
+import { sleepers } from './sleepers.ts';
+import { spawn } from './spawn.ts';
+import { switching } from './switch.ts';
+import { timers } from './timers.ts';
+
+export const CASES: readonly Case[] = [switching, greenletSwitch, spawn, timers, sleepers, depth, kill, coldImport];
+
+export function findCase(name: string): Case {
+  const found = CASES.find((item) => item.name === name);
+  if (!found) throw new RangeError(`no case is called ${name}; there are ${CASES.map((item) => item.name).join(', ')}`);
+  return found;
+}

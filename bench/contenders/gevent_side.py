@@ -1,0 +1,140 @@
+"""The Python side of `python.ts`: reads `work argument...`, answers `count nanoseconds-or-bytes`."""
+
+import sys
+from time import perf_counter_ns
+
+
+def switch(n, rounds):
+    import gevent
+
+    turns = 0
+    opened = closed = (0, 0)
+
+    def body(first, last):
+        nonlocal turns, opened, closed
+        gevent.sleep(0)
+        turns += 1
+        if first:
+            opened = turns, perf_counter_ns()
+        for _ in range(rounds):
+            gevent.sleep(0)
+            turns += 1
+        if last:
+            closed = turns, perf_counter_ns()
+        gevent.sleep(0)
+
+    gevent.joinall([gevent.spawn(body, i == 0, i == n - 1) for i in range(n)])
+    return closed[0] - opened[0], closed[1] - opened[1]
+
+
+def greenlet_ring(n, total):
+    import greenlet
+
+    turns = 0
+    ring = []
+
+    def body(i):
+        nonlocal turns
+        main.switch()
+        while turns < total:
+            turns += 1
+            ring[(i + 1) % n].switch()
+        main.switch()
+
+    main = greenlet.getcurrent()
+    for i in range(n):
+        ring.append(greenlet.greenlet(lambda i=i: body(i)))
+    # Started from main, not from each other: a greenlet inherits the recursion depth of who starts it.
+    for each in ring:
+        each.switch()
+    start = perf_counter_ns()
+    ring[0].switch()
+    return turns, perf_counter_ns() - start
+
+
+def spawn(alive, batches):
+    import gevent
+
+    ran = 0
+
+    def empty():
+        nonlocal ran
+        ran += 1
+
+    start = perf_counter_ns()
+    for _ in range(batches):
+        gevent.joinall([gevent.spawn(empty) for _ in range(alive)])
+    return ran, perf_counter_ns() - start
+
+
+def timeout(total):
+    import gevent
+
+    done = 0
+
+    def work():
+        nonlocal done
+        for _ in range(total):
+            gevent.Timeout.start_new(1000).close()
+            done += 1
+
+    start = perf_counter_ns()
+    gevent.spawn(work).join()
+    return done, perf_counter_ns() - start
+
+
+def kill(n, guarded):
+    import gevent
+
+    cleaned = 0
+
+    def plain():
+        gevent.sleep(3600)
+
+    def careful():
+        nonlocal cleaned
+        try:
+            gevent.sleep(3600)
+        finally:
+            cleaned += 1
+
+    ring = [gevent.spawn(careful if guarded else plain) for _ in range(n)]
+    gevent.sleep(0)
+    start = perf_counter_ns()
+    gevent.killall(ring, block=False)
+    gevent.joinall(ring)
+    count = cleaned if guarded else sum(each.ready() for each in ring)
+    return count, perf_counter_ns() - start
+
+
+def sleepers(n):
+    import gc
+    import os
+
+    import gevent
+
+    def resident():
+        gc.collect()
+        with open('/proc/self/statm') as statm:
+            return int(statm.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+    asleep = 0
+
+    def sleeper():
+        nonlocal asleep
+        asleep += 1
+        gevent.sleep(3600)
+
+    for _ in range(100):
+        gevent.spawn(sleeper)
+    gevent.sleep(0)
+    before, already = resident(), asleep
+    for _ in range(n):
+        gevent.spawn(sleeper)
+    gevent.sleep(0)
+    return asleep - already, resident() - before
+
+
+for line in sys.stdin:
+    name, *arguments = line.split()
+    print(*globals()[name](*map(int, arguments)), flush=True)

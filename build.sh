@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+#   build.sh                      the core, then TypeScript to dist/; prints the sizes
+#   build.sh core                 asm/ to the generated modules in ts/core, if it has changed
+#   build.sh start                build, run the tour in examples/, run a short benchmark
+#   build.sh test [args…]         core and checks, then vitest
+#   build.sh bench [args…]        core, then the benchmark; nothing but its output on stdout
+#   build.sh example name [args…] core, then one example
+set -euo pipefail
+cd "$(dirname "$0")"
+export PATH="$PWD/node_modules/.bin:$PATH"
+
+main() {
+  local command=${1:-build}
+  [[ $# -eq 0 ]] || shift
+  check_node >&2
+  case $command in
+    build) core; build ;;
+    core) core ;;
+    start) core; build; node examples/run.ts; node bench/run.ts --quick ;;
+    test) core; biome check --error-on-warnings .; tsc; vitest run "$@" ;;
+    bench) core >&2; exec node bench/run.ts "$@" ;;
+    example) core >&2; exec node "examples/${1:?build.sh example: which one?}.ts" "${@:2}" ;;
+    *) fail "no command $command: see the head of build.sh" ;;
+  esac
+}
+
+fail() {
+  echo "build.sh: $*" >&2
+  exit 1
+}
+
+check_node() {
+  local version
+  version=$(node --version 2>/dev/null) || version=none
+  [[ $version == v26.* ]] || fail "Node 26 is needed, found $version: run npm ci first, it brings its own"
+  [[ -x node_modules/.bin/asc ]] || fail "no compiler: run npm ci first"
+  echo "node $version"
+}
+
+# asm/ -> wasm -> base64 in a module. Users load the release build, tests also the debug build: asserts, verify().
+# -tnh lets Binaryen drop what --noAssert leaves of the asserts, loads that cannot trap: 5 to 10% on park, arm and take.
+core() {
+  local release=ts/core/bytes.generated.ts debug=ts/core/debug.generated.ts wasm
+  if [[ -f $debug && -f $release && -z $(find asm build.sh ts/core/contract.ts -newer $release) ]]; then return; fi
+  compare_constants
+  wasm=$(mktemp)
+  asc asm/index.ts asm/check.ts -o "$wasm" --runtime stub --memoryBase 256 --debug
+  embed "$wasm" debug $debug
+  asc asm/index.ts -o "$wasm" --runtime stub --memoryBase 256 -O3 --noAssert
+  wasm-opt "$wasm" -o "$wasm" -O3 -tnh --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
+  embed "$wasm" release $release
+  rm "$wasm"
+}
+
+embed() {
+  printf "// Made by build.sh from asm/.\nexport const $2 =\n  '%s';\n" "$(base64 <"$1" | tr -d '\n')" >"$3.$$"
+  mv "$3.$$" "$3"
+}
+
+# asm/abi.ts repeats what contract.ts says in numbers.
+compare_constants() {
+  node --input-type=module -e '
+    import { readFileSync } from "node:fs";
+    import { HOLE, MAX_SLOTS, NIL, Counter, Place, Priority, RowKind, Why, Word } from "./ts/core/contract.ts";
+    const said = { HOLE, MAX_SLOTS, NIL };
+    for (const [group, members] of Object.entries({ Counter, Place, Priority, RowKind, Why, Word }))
+      for (const [name, value] of Object.entries(members)) said[`${group}_${name}`.toUpperCase()] = value;
+    const repeated = {};
+    for (const [, name, value] of readFileSync("asm/abi.ts", "utf8").matchAll(/^export const (\w+): \w+ = (\w+);/gm))
+      repeated[name] = value;
+    for (const name of new Set([...Object.keys(said), ...Object.keys(repeated)]))
+      if (said[name] >>> 0 !== Number(repeated[name]))
+        throw new Error(`${name} is ${said[name]} in contract.ts and ${repeated[name]} in asm/abi.ts`);
+  '
+}
+
+build() {
+  rm -rf dist
+  mkdir dist
+  trap 'rm -f dist/tsconfig.json' EXIT
+  cat >dist/tsconfig.json <<<'{
+    "extends": "../tsconfig.json",
+    "compilerOptions": { "noEmit": false, "rootDir": "../ts", "outDir": "." },
+    "include": ["../ts"]
+  }'
+  tsc -p dist/tsconfig.json
+  sizes
+}
+
+sizes() {
+  show 'core, release build' "$(embedded ts/core/bytes.generated.ts)"
+  show 'core, debug build' "$(embedded ts/core/debug.generated.ts)"
+  show 'dist, JavaScript' "$(cat $(find dist -name '*.js') | wc -c)"
+  [[ -f dist/index.js ]] || return 0
+  esbuild dist/index.js --bundle --minify --format=esm --platform=node --outfile=dist/.bundle.mjs --log-level=error
+  show 'bundle of the main entry, minified' "$(wc -c <dist/.bundle.mjs)"
+  show '  gzipped' "$(gzip -9 <dist/.bundle.mjs | wc -c)"
+  rm dist/.bundle.mjs
+}
+
+embedded() { sed -n "s/^  '\(.*\)';/\1/p" "$1" | base64 -d | wc -c; }
+show() { printf '%-36s %7d bytes\n' "$@"; }
+
+main "$@"

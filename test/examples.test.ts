@@ -1,0 +1,166 @@
+// Each example runs as a user would run it, in a process of its own, on the sources; its whole output is compared.
+
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const EXAMPLES = join(import.meta.dirname, '../examples');
+
+interface Run {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly seconds: number;
+}
+
+function run(name: string, ...args: string[]): Promise<Run> {
+  return start(name, ...args).ended;
+}
+
+function start(name: string, ...args: string[]) {
+  const began = performance.now();
+  const child = spawn(process.execPath, ['--conditions=source', join(EXAMPLES, `${name}.ts`), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 50_000,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = new Promise<Run>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) =>
+      resolve({ stdout, stderr, code, signal, seconds: (performance.now() - began) / 1000 }),
+    );
+  });
+  return { child, ended };
+}
+
+const clean = { stderr: '', code: 0, signal: null };
+const lines = (...all: string[]): string => `${all.join('\n')}\n`;
+
+// Generous: several processes start, perhaps on a busy machine.
+describe('examples', { timeout: 60_000 }, () => {
+  test('subclass: two ways to a greenlet, started in the order they were queued', async () => {
+    expect(await run('subclass')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'task 0 says: spawned by the function',
+        'task 1 says: spawned by the class',
+        'the subclass says: made first, started later',
+        'task 0 is done',
+        'task 1 is done',
+        'the subclass is done',
+        'all tasks done',
+      ),
+    });
+  });
+
+  test('ping-pong: A and B take turns until A has had its rounds', async () => {
+    expect(await run('ping-pong', '3', '0')).toMatchObject({
+      ...clean,
+      stdout: lines('---A--', '---B--', '---A--', '---B--', '---A--', '---B--', 'gr1 is dead, gr2 is alive'),
+    });
+  });
+
+  test('ping-pong: the delay halts the thread each time a switch comes back', async () => {
+    const { seconds, stdout } = await run('ping-pong', '2', '0.1');
+    expect(stdout).toBe(lines('---A--', '---B--', '---A--', '---B--', 'gr1 is dead, gr2 is alive'));
+    expect(seconds).toBeGreaterThan(0.3); // A twice, B once
+  });
+
+  test('timeout: the join is given up, and the process ends without waiting for the sleeper', async () => {
+    const result = await run('timeout', '0.05', '60');
+    expect(result).toMatchObject({ ...clean, stdout: lines('Could not complete') });
+    expect(result.seconds).toBeLessThan(20);
+  });
+
+  test.skipIf(process.platform === 'win32')('sigquit: shutdown ends a sleep of 1000 seconds at once', async () => {
+    const { child, ended } = start('sigquit');
+    child.stdout.once('data', () => child.kill('SIGQUIT'));
+    const result = await ended;
+    expect(result).toMatchObject({ ...clean, stdout: lines('running', 'cleaned up', 'ended: true') });
+    expect(result.seconds).toBeLessThan(20);
+  });
+
+  test.skipIf(process.platform === 'win32')('sigquit: it can send itself the signal', async () => {
+    expect(await run('sigquit', 'self')).toMatchObject({
+      ...clean,
+      stdout: lines('running', 'cleaned up', 'ended: true'),
+    });
+  });
+
+  test('states: from the making to each kind of end', async () => {
+    expect(await run('states')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'created              started false  ready false  successful false  value undefined     exception undefined',
+        'start() called       started true   ready false  successful false  value undefined     exception undefined',
+        'suspended            started true   ready false  successful false  value undefined     exception undefined',
+        'returned             started false  ready true   successful true   value 42            exception undefined',
+        'raised               started false  ready true   successful false  value undefined     exception RangeError: no luck',
+        'get() throws the very exception: true',
+        'killed               started false  ready true   successful true   value GreenletExit  exception undefined',
+        'killed before start  started false  ready true   successful true   value GreenletExit  exception undefined',
+        'started after that   started false  ready true   successful true   value GreenletExit  exception undefined',
+      ),
+    });
+  });
+
+  test('determinism: the same program gives the same trace, in one process and in two', async () => {
+    const [one, two] = await Promise.all([run('determinism'), run('determinism')]);
+    expect(one).toMatchObject(clean);
+    expect(one.stdout).toBe(two.stdout);
+    const [trace, verdict] = one.stdout.split('\n');
+    expect(verdict).toBe('second run: identical');
+    // Python's gevent gives this very trace.
+    expect(trace).toBe(
+      'a1, b1, c1, d1, a2, b2, c2, d2, ac+, a!, bc+, b3, cc+, c3, dc+, d3, ac-, bc-, cc-, dc-, a linked, b linked, ' +
+        'c linked, d linked, kill, d!, killed, b!, c4, c!, joined a, joined d, joined b, joined c',
+    );
+  });
+
+  test('links: in the order they were made, each kind on its occasion', async () => {
+    expect(await run('links')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'one that ends well:',
+        '  rawlink, in the hub: the result',
+        '  link, in a greenlet of its own: the result',
+        '  linkValue, on success only: the result',
+        '  which may block, while the other links go on',
+        'one that fails:',
+        '  rawlink, in the hub: Error: the failure',
+        '  link, in a greenlet of its own: Error: the failure',
+        '  linkException, on failure only: Error: the failure',
+        '  which may block, while the other links go on',
+      ),
+    });
+  });
+
+  test('run: all of them in turn, each under its name', async () => {
+    const { code, stdout } = await run('run');
+    expect(code).toBe(0);
+    const headings = stdout.match(/^-- .*/gm);
+    expect(headings).toEqual([
+      '-- subclass',
+      '-- ping-pong 3 0',
+      '-- timeout 0.05',
+      '-- sigquit self',
+      '-- states',
+      '-- determinism',
+      '-- links',
+    ]);
+    expect(stdout.trimEnd().endsWith('7 examples ran')).toBe(true);
+  });
+
+  test('every example is run here', () => {
+    const text = readFileSync(import.meta.filename, 'utf8');
+    const names = readdirSync(EXAMPLES)
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => name.slice(0, -'.ts'.length));
+    expect(names.filter((name) => !new RegExp(`(run|start)\\('${name}'`).test(text))).toEqual([]);
+  });
+});

@@ -1,0 +1,147 @@
+// Bugs planted on purpose: cores that are right but for one thing. A test that cannot find them proves nothing.
+
+import { type Core, NIL, RowKind, Why, Word } from '../../ts/core/contract.ts';
+import { createPureCore } from '../../ts/core/pure.ts';
+
+export interface PlantedBug {
+  /** What the core does wrong, as a sentence. */
+  readonly name: string;
+  makeCore(): Core;
+}
+
+/** `core`, some of its methods replaced. */
+export function planted(core: Core, wrong: (core: Core) => Partial<Core>): Core {
+  const methods: Record<string, unknown> = { ...wrong(core) };
+  return new Proxy(core, {
+    get(target, name: string) {
+      const value = methods[name] ?? Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value; // words and ring are replaced when the core grows
+      methods[name] ??= value.bind(target);
+      return methods[name];
+    },
+  });
+}
+
+function onPure(name: string, wrong: (core: Core) => Partial<Core>): PlantedBug {
+  return { name, makeCore: () => planted(createPureCore({ rows: 3 }), wrong) };
+}
+
+function swapCells(core: Core, cell: number, other: number): void {
+  const { ring, words } = core;
+  const [i, j] = [cell & words[Word.MASK], other & words[Word.MASK]];
+  [ring[i], ring[j]] = [ring[j], ring[i]];
+}
+
+export const plantedBugs: readonly PlantedBug[] = [
+  onPure('order: wakeAll of four or more swaps the last two', (core) => ({
+    wakeAll(row) {
+      const count = core.wakeAll(row);
+      if (count >= 4) swapCells(core, core.words[Word.TAIL] - 1, core.words[Word.TAIL] - 2);
+      return count;
+    },
+  })),
+
+  onPure('order: a ring that grows while it goes over its end swaps its first two entries', (core) => ({
+    take(kind) {
+      const { ring, words } = core;
+      const wraps = words[Word.HEAD] > words[Word.TAIL];
+      const slot = core.take(kind);
+      if (wraps && core.ring !== ring) swapCells(core, core.words[Word.HEAD], core.words[Word.HEAD] + 1);
+      return slot;
+    },
+  })),
+
+  onPure('lost wake-up: a pass that ends on a ready row with waiters schedules no other', (core) => ({
+    notify(row) {
+      const slot = core.notify(row);
+      const { ring, words } = core;
+      const back = (words[Word.TAIL] - 1) & words[Word.MASK];
+      // At the back and not at the front as well: then it is not this pass going on.
+      if (words[Word.HEAD] !== words[Word.TAIL] && back !== words[Word.HEAD] && ring[back] === ~row) {
+        words[Word.TAIL] = back;
+      }
+      return slot;
+    },
+  })),
+
+  onPure('lost wake-up: a slot parked on a raised flag is not notified', (core) => ({
+    park(slot, row) {
+      const pending = core.counter(2);
+      core.park(slot, row);
+      if (core.value(row) > 0 && core.counter(2) > pending) {
+        core.words[Word.TAIL] = (core.words[Word.TAIL] - 1) & core.words[Word.MASK];
+      }
+    },
+  })),
+
+  onPure('handles: one of an earlier life is accepted', (core) => ({
+    resolve(handle) {
+      const slot = handle % 2 ** 24;
+      return core.resolve(core.handle(slot));
+    },
+  })),
+
+  {
+    name: 'timers: disarm fills the hole by sifting down only',
+    makeCore() {
+      const core = createPureCore({ rows: 3 });
+      core.timers.fillHole = core.timers.siftDown;
+      return core;
+    },
+  },
+
+  {
+    name: 'timers: disarm fills the hole by sifting up only',
+    makeCore() {
+      const core = createPureCore({ rows: 3 });
+      core.timers.fillHole = core.timers.siftUp;
+      return core;
+    },
+  },
+
+  onPure('timers: those armed during a pass fire in it', (core) => ({
+    nextDue(nowMs) {
+      const slot = core.nextDue(nowMs);
+      if (slot !== NIL) return slot;
+      core.beginDue();
+      return core.nextDue(nowMs);
+    },
+  })),
+
+  onPure('permits: a waiter that leaves before it is notified takes one along', (core) => ({
+    leave(slot) {
+      const row = core.rowOf(slot);
+      const left = core.leave(slot);
+      // EVENT and LATCH have a word as well; only a semaphore's is ever above 1, or goes down by semTry.
+      if (left && kindOf(core, row) === RowKind.SEMAPHORE && core.value(row) > 0) core.semTry(row);
+      return left;
+    },
+    rowNew(kind, value) {
+      const row = core.rowNew(kind, value);
+      kindsOf(core).set(row, kind);
+      return row;
+    },
+  })),
+
+  onPure('reasons: a slot that timed out once has timed out for ever', (core) => {
+    const timedOut = new Set<number>();
+    return {
+      why(slot) {
+        if (core.why(slot) === Why.TIMED_OUT) timedOut.add(slot);
+        return timedOut.has(slot) ? Why.TIMED_OUT : core.why(slot);
+      },
+    };
+  }),
+];
+
+const kinds = new WeakMap<Core, Map<number, RowKind>>();
+
+function kindsOf(core: Core): Map<number, RowKind> {
+  const known = kinds.get(core) ?? new Map<number, RowKind>();
+  kinds.set(core, known);
+  return known;
+}
+
+function kindOf(core: Core, row: number): RowKind | undefined {
+  return kindsOf(core).get(row);
+}
