@@ -4,7 +4,7 @@
 // somebody does; when the body ends the latch fires, and its notifier calls the links in order, in one turn of the hub.
 
 import { config } from './config.ts';
-import { describe, type Seconds, toMs, toWaitMs } from './core/clock.ts';
+import { describe, type Seconds, toMs } from './core/clock.ts';
 import { Kind, MAX_SLOTS, NIL, Place, Priority, RowKind } from './core/contract.ts';
 import { GeventError, GreenletExit, InvalidThreadUseError } from './exceptions.ts';
 import { runAs } from './hub/context.ts';
@@ -12,7 +12,7 @@ import { active, debugging, greenletOfContext, setActive, threadHub } from './hu
 import { deliver, follow, start } from './hub/drive.ts';
 import { type Hub, type RowOwner, setSpawner } from './hub/hub.ts';
 import type { Callback } from './hub/loop.ts';
-import { type Operation, SingleUse } from './hub/operation.ts';
+import { type Operation, SingleUse, Waiter } from './hub/operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park } from './hub/protocol.ts';
 import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State, SwitchOperation } from './hub/raw.ts';
 import { expired, type Limit, limitMs, Timeout } from './timeout.ts';
@@ -74,6 +74,8 @@ export class Greenlet<T = any> extends RawGreenlet {
   /** @internal Value, or error if FAILED. */ $result: unknown = undefined;
   /** @internal */ $flags = 0;
   /** @internal LATCH row, or NIL. */ $links = NIL;
+  /** @internal Told of its end, if nobody but one joinall waits for it: then no row is needed. */
+  $collector: SoleCollector | null = null;
   /** @internal Handle of the greenlet that made this one, or NIL for main. */ $spawner = NIL;
   /** @internal Values of the spawn tree it belongs to; null while it is main's child and has none of its own. */
   $tree: Record<string, unknown> | null = null;
@@ -148,6 +150,7 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** @internal Its turn has come: start the body. */
   override $fire(hub: Hub, slot: number): number {
+    if (this.$state === State.DEAD) return this.#tellCollector(hub, slot);
     this.$state = State.LIVE;
     const run = this.$run ?? this._run;
     const args = this.$args;
@@ -258,13 +261,18 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   #ended(): void {
     const hub = this.$hub;
+    // Operations that an async body left behind, one of them perhaps in its own slot: nobody will hear of them.
+    const waiters = this.$more === null ? null : this.$more.waiters;
+    while (waiters !== null && waiters.first !== null) waiters.first.$drop(hub);
     this.$state = State.DEAD;
     const slot = this.$slot;
-    if (slot !== NIL) {
-      // The number stays, for its name: reports are written after the end.
-      this.$slot = -2 - slot;
-      hub.release(slot);
-    }
+    if (this.$collector !== null) {
+      // Its own slot is the notifier: see $fire.
+      if (slot === NIL) this.$slot = hub.take(Kind.GREENLET, this);
+      else hub.bodies[slot] = null;
+      hub.core.ready(this.$slot);
+      if (active !== hub) hub.kick();
+    } else if (slot !== NIL) this.#giveBack(hub, slot);
     const row = this.$links;
     if (row !== NIL) {
       if (hub.core.waiting(row) > 0) {
@@ -281,12 +289,23 @@ export class Greenlet<T = any> extends RawGreenlet {
       more.pendingError = null;
       if (this.#cutShort()) more.controller?.abort(this.$result);
       more.locals = null;
-      for (let waiter = more.waiters?.first ?? null; waiter !== null; waiter = more.waiters?.first ?? null) {
-        // Operations that the body left behind: nobody will hear of them.
-        waiter.$drop(hub);
-      }
     }
     if (debugging) hub.debug.ended(this);
+  }
+
+  #giveBack(hub: Hub, slot: number): void {
+    // The number stays, for its name: reports are written after the end.
+    this.$slot = -2 - slot;
+    hub.release(slot);
+  }
+
+  /** Dead, and the turn to say so has come. */
+  #tellCollector(hub: Hub, slot: number): number {
+    this.#giveBack(hub, slot);
+    const collector = this.$collector;
+    this.$collector = null;
+    collector?.found(this);
+    return Fired.DONE;
   }
 
   /** It ended before it was through: killed, timed out or failed. */
@@ -370,7 +389,9 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (!config.trackGreenletTree) return null;
     if (this.$spawner === NIL) return this.$hub.main;
     const slot = this.$hub.core.resolve(this.$spawner);
-    return slot === NIL ? null : (this.$hub.owners[slot] as unknown as RawGreenlet);
+    if (slot === NIL) return null;
+    const owner: unknown = this.$hub.owners[slot];
+    return owner instanceof Waiter ? owner.owner : (owner as RawGreenlet);
   }
 
   /** Values shared down the spawn tree; each greenlet that main spawns begins a tree. */
@@ -420,6 +441,7 @@ export class Greenlet<T = any> extends RawGreenlet {
    */
   kill(options: KillOptions = {}): Operation<void> {
     const { exception = GreenletExit, block = true, timeout = null } = options;
+    limitMs(timeout, 'kill(timeout)');
     let order: Callback | null = null;
     if (this.$state !== State.DEAD) {
       const error = killer(exception);
@@ -511,6 +533,7 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** How many links there are, waiting joiners included. */
   hasLinks(): number {
+    if (this.$collector !== null) return 1;
     return this.$links === NIL ? 0 : this.$hub.core.waiting(this.$links);
   }
 
@@ -519,6 +542,14 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (this.$links === NIL) {
       this.$links = this.$hub.row(RowKind.LATCH, 0, this as unknown as RowOwner);
       if (this.$state === State.DEAD) this.$hub.core.latchFire(this.$links);
+      else if (this.$collector !== null) {
+        // The first in the row is who was here before it.
+        const collector = this.$collector;
+        this.$collector = null;
+        const link = new CollectLink(this, collector);
+        link.attach();
+        collector.linked(link);
+      }
     }
     return this.$links;
   }
@@ -545,7 +576,8 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** Called with each greenlet that is started, before it is queued. */
   static addSpawnCallback(callback: SpawnCallback): void {
-    if (typeof callback !== 'function') throw new TypeError(`addSpawnCallback: expected a function, got ${describe(callback)}`);
+    if (typeof callback !== 'function')
+      throw new TypeError(`addSpawnCallback: expected a function, got ${describe(callback)}`);
     spawnCallbacks.add(callback);
   }
 
@@ -714,7 +746,7 @@ class Get<T> extends AwaitEnd<T, T> {
 /** A throw at a greenlet that is not there to be switched to. */
 class NoSwitch extends SwitchOperation {
   constructor(greenlet: Greenlet<any>) {
-    super(greenlet, [], null);
+    super(greenlet, 0, undefined, null);
     this.result = { value: undefined };
     if (debugging) greenlet.$hub.debug.consumed(this);
   }
@@ -802,7 +834,14 @@ export class Link implements Fires<Hub> {
 
 /** Who collects greenlets as they end: joinall and wait. */
 export interface Collector {
+  /** It has ended, and this is the turn of those who wait for that. */
   found(greenlet: Greenlet<any>): void;
+}
+
+/** One that is told by the greenlet itself, without a link, while it is the only one who waits. */
+export interface SoleCollector extends Collector {
+  /** It is not the only one any more: this link takes its place. */
+  linked(link: Link): void;
 }
 
 const nothing = () => {};

@@ -2,12 +2,6 @@
 
 import { describe, type Seconds } from './core/clock.ts';
 import { GreenletExit, SystemExit } from './exceptions.ts';
-import { debugging, threadHubIfAny } from './hub/current.ts';
-import { deliver } from './hub/drive.ts';
-import type { Hub } from './hub/hub.ts';
-import { type Operation, RowWait } from './hub/operation.ts';
-import type { Park } from './hub/protocol.ts';
-import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State } from './hub/raw.ts';
 import {
   CollectLink,
   type Collector,
@@ -17,6 +11,12 @@ import {
   killer,
   type OtherBody,
 } from './gevent-greenlet.ts';
+import { active, debugging, threadHubIfAny } from './hub/current.ts';
+import { deliver } from './hub/drive.ts';
+import type { Hub } from './hub/hub.ts';
+import { type Operation, RowWait } from './hub/operation.ts';
+import type { Park } from './hub/protocol.ts';
+import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State } from './hub/raw.ts';
 import { expired, hubHere, type Limit, limitMs } from './timeout.ts';
 
 /**
@@ -48,7 +48,8 @@ export function spawnLater<A extends unknown[], R>(
   ...args: A
 ): Greenlet<Awaited<R>>;
 export function spawnLater(seconds: Seconds, fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
-  if (typeof fn !== 'function') throw new TypeError(`spawnLater(seconds, fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function')
+    throw new TypeError(`spawnLater(seconds, fn): expected a function, got ${describe(fn)}`);
   const greenlet = new Greenlet<any>(fn, ...args);
   greenlet.startLater(seconds);
   return greenlet;
@@ -78,7 +79,8 @@ function startRaw(raw: RawGreenlet, args: unknown[]): void {
  * @see `gevent.kill`, the source.
  */
 export function kill(greenlet: RawGreenlet, exception: unknown = GreenletExit): void {
-  if (!(greenlet instanceof RawGreenlet)) throw new TypeError(`kill(greenlet): expected a greenlet, got ${describe(greenlet)}`);
+  if (!(greenlet instanceof RawGreenlet))
+    throw new TypeError(`kill(greenlet): expected a greenlet, got ${describe(greenlet)}`);
   if (greenlet instanceof Greenlet) {
     greenlet.kill({ exception, block: false });
     return;
@@ -115,8 +117,9 @@ export function killall(greenlets: Iterable<RawGreenlet>, options: KillOptions =
       greenlet.$cancel(killer(exception));
     } else living.push(greenlet);
   }
-  const order = new KillAll(living, exception, block, timeout);
-  if (living.length > 0) living[0].$hub.loop.runCallback(() => order.shoot());
+  const hubs = new Set(living.map((greenlet) => greenlet.$hub));
+  const order = new KillAll(living, exception, block, timeout, hubs.size);
+  for (const hub of hubs) hub.loop.runCallback(() => order.shoot(hub));
   return order;
 }
 
@@ -126,17 +129,18 @@ class KillAll extends RowWait<void> implements Collector {
   readonly #block: boolean;
   readonly #limit: Limit;
   readonly #links: CollectLink[] = [];
-  #shot: boolean;
+  /** Hubs on which the order was not carried out yet. */
+  #orders: number;
   #left = 0;
   #hub: Hub | null = null;
 
-  constructor(living: RawGreenlet[], exception: unknown, block: boolean, limit: Limit) {
+  constructor(living: RawGreenlet[], exception: unknown, block: boolean, limit: Limit, orders: number) {
     super();
     this.#living = living;
     this.#exception = exception;
     this.#block = block;
     this.#limit = limit;
-    this.#shot = living.length === 0;
+    this.#orders = orders;
     limitMs(limit, 'killall(timeout)');
     // The order stands, whether or not anybody waits for the end.
     if (debugging) hubHere().debug.consumed(this);
@@ -147,23 +151,23 @@ class KillAll extends RowWait<void> implements Collector {
   }
 
   /** The order's turn has come. */
-  shoot(): void {
+  shoot(hub: Hub): void {
     for (const greenlet of this.#living) {
-      const hub = greenlet.$hub;
+      if (greenlet.$hub !== hub) continue;
       try {
         deliver(hub, greenlet, killer(this.#exception));
       } catch (error) {
         hub.handleError(greenlet, error);
       }
     }
-    this.#shot = true;
+    --this.#orders;
     if (this.#hub !== null) this.found();
   }
 
   begin(hub: Hub, slot: number): boolean {
     const links: Greenlet[] = [];
     for (const greenlet of this.#living) if (greenlet instanceof Greenlet && !greenlet.dead) links.push(greenlet);
-    this.#left = links.length + (this.#shot ? 0 : 1);
+    this.#left = links.length + this.#orders;
     if (!this.#block || this.#left === 0) return true;
     this.use();
     this.#hub = hub;
@@ -240,13 +244,12 @@ export function signalHandler<A extends unknown[]>(
  * @see `gevent.shutdown` of old, as its tutorials use it: `signalHandler('SIGQUIT', shutdown)`.
  */
 export function shutdown(): void {
-  if (threadHubIfAny() === null) return;
+  if (active === null && threadHubIfAny() === null) return;
   const hub = hubHere();
   const caller = getcurrent();
-  const greenlets: RawGreenlet[] = [];
-  for (const owner of hub.owners as unknown[]) {
-    if (owner instanceof RawGreenlet && !owner.dead && owner !== caller) greenlets.push(owner);
-  }
+  const greenlets = new Set<RawGreenlet>(hub.asyncBodies);
+  for (const owner of hub.owners as unknown[]) if (owner instanceof RawGreenlet) greenlets.add(owner);
+  greenlets.delete(caller);
   killall(greenlets, { block: false });
   // Behind the kills, and behind what main was waiting for among the killed.
   hub.loop.runCallback(() => {

@@ -47,12 +47,12 @@ class Framed<T> extends SingleUse<T> {
 
   begin(hub: Hub, slot: number): boolean {
     this.use();
-    const child = new Greenlet<T>(this.#frame);
+    const child = hub.spawn(this.#frame) as Greenlet<T>;
     // Its failure is ours to tell.
     child.$quiet = true;
-    child.start();
     this.#child = child;
     this.#get = child.get();
+    if (debugging) hub.debug.consumed(this.#get);
     return this.#get.begin(hub, slot);
   }
 
@@ -66,7 +66,12 @@ class Framed<T> extends SingleUse<T> {
   }
 }
 
-function* guarded(limit: Limit, fn: AnyBody<any[]>, args: unknown[], fallback: { value: unknown } | null): Generator<Park, any, any> {
+function* guarded(
+  limit: Limit,
+  fn: AnyBody<any[]>,
+  args: unknown[],
+  fallback: { value: unknown } | null,
+): Generator<Park, any, any> {
   const timeout = Timeout.startNew(limit);
   try {
     return yield* settle(fn(...args));
@@ -103,16 +108,34 @@ export function withTimeout(
   fn: (...args: any[]) => unknown,
   ...args: unknown[]
 ): Operation<any> {
-  if (typeof fn !== 'function') throw new TypeError(`withTimeout(seconds, fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function')
+    throw new TypeError(`withTimeout(seconds, fn): expected a function, got ${describe(fn)}`);
   let seconds: Limit = limit as Limit;
   let fallback: { value: unknown } | null = null;
-  if (limit !== null && typeof limit === 'object' && !(limit instanceof Timeout) && 'seconds' in limit && 'timeoutValue' in limit) {
+  if (
+    limit !== null &&
+    typeof limit === 'object' &&
+    !(limit instanceof Timeout) &&
+    'seconds' in limit &&
+    'timeoutValue' in limit
+  ) {
     seconds = limit.seconds as Limit;
     fallback = { value: limit.timeoutValue };
   }
   // Refuse bad seconds here, where the caller is.
   if (!(seconds instanceof Timeout)) new Timeout(seconds);
   return new Framed(`withTimeout of ${fn.name || 'anonymous'}`, () => guarded(seconds, fn, args, fallback));
+}
+
+/** Have the current greenlet run `fn` at its end. */
+function register(fn: () => unknown, what: string): void {
+  const greenlet = getcurrent();
+  if (!(greenlet instanceof Greenlet)) {
+    throw new TypeError(`${what}: works in a Greenlet; elsewhere use try and finally`);
+  }
+  const more = greenlet.$extras();
+  more.deferred ??= [];
+  more.deferred.push(fn);
 }
 
 class Defer extends Operation<void> {
@@ -128,13 +151,7 @@ class Defer extends Operation<void> {
   }
 
   begin(): boolean {
-    const greenlet = getcurrent();
-    if (!(greenlet instanceof Greenlet)) {
-      throw new TypeError('defer(fn): works in a Greenlet; elsewhere use try and finally');
-    }
-    const more = greenlet.$extras();
-    more.deferred ??= [];
-    more.deferred.push(this.#fn);
+    register(this.#fn, 'defer(fn)');
     return true;
   }
 
@@ -175,7 +192,8 @@ class Use<T extends Resource> extends Operation<T> {
   begin(): boolean {
     const resource = this.#resource as any;
     const end = resource[Symbol.asyncDispose] ?? resource[Symbol.dispose] ?? resource.close;
-    return new Defer(() => end.call(resource)).begin();
+    register(() => end.call(resource), 'use(resource)');
+    return true;
   }
 
   complete(): T {

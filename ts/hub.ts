@@ -2,14 +2,28 @@
 
 import { config } from './config.ts';
 import type { Core } from './core/contract.ts';
-import { createPureCore } from './core/pure.ts';
 import { createWasmCore } from './core/wasm.ts';
+import { GeventError } from './exceptions.ts';
 import { setHubMaker } from './hub/current.ts';
 import { Hub, type HubOptions } from './hub/hub.ts';
 
 /** The core that `config.core` or `name` asks for. */
 export function createCore(name: 'wasm' | 'pure' = config.core): Core {
-  return name === 'pure' ? createPureCore() : createWasmCore();
+  return name === 'pure' ? loadPureCore() : createWasmCore();
+}
+
+// The pure core is loaded when it is asked for: an eighth of the package that most programs never run.
+function loadPureCore(): Core {
+  const { createRequire } = globalThis.process?.getBuiltinModule?.('node:module') ?? {};
+  if (createRequire === undefined) {
+    throw new GeventError(
+      'GEVENT_NO_PURE_CORE',
+      "the pure core cannot be loaded by name here: import { createPureCore } from 'gevent-wasm/core' and pass createHub({ core: createPureCore() })",
+    );
+  }
+  // .ts from the sources, .js from the built package.
+  const { createPureCore } = createRequire(import.meta.url)(`./core.${import.meta.url.slice(-2)}`);
+  return createPureCore();
 }
 
 export interface CreateHubOptions extends Omit<HubOptions, 'core'> {

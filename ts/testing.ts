@@ -67,6 +67,8 @@ export class SimulatedClock extends VirtualClock {
       this.moveTo(next);
     }
     this.moveTo(target);
+    // Have the hub notice if nothing is left that could wake main.
+    hub.kick();
   }
 
   /** The same, with async bodies and promises: they run between the steps. */
@@ -76,6 +78,7 @@ export class SimulatedClock extends VirtualClock {
     for (;;) {
       await rounds();
       hub.turn();
+      hub.kick();
       await rounds();
       if (hub.core.words[0] !== hub.core.words[1]) continue;
       const next = hub.core.nextDeadline();

@@ -65,7 +65,9 @@ export class Timeout extends ControlException implements Fires<Hub> {
   constructor(seconds: Seconds | null = null, exception: TimeoutException = null, options?: TimeoutOptions) {
     super();
     if (seconds === null || seconds === undefined) this.seconds = null;
-    else this.seconds = typeof seconds === 'number' && seconds === seconds ? seconds : toMs(seconds, 'Timeout(seconds)') / 1000;
+    else
+      this.seconds =
+        typeof seconds === 'number' && !Number.isNaN(seconds) ? seconds : toMs(seconds, 'Timeout(seconds)') / 1000;
     this.exception = exception ?? null;
     if (options === undefined) {
       this.#priority = Priority.LATE;
@@ -100,7 +102,8 @@ export class Timeout extends ControlException implements Fires<Hub> {
    * @throws GeventError `GEVENT_TIMEOUT_PENDING` if it is pending, `GEVENT_TIMEOUT_CLOSED` after `close()`
    */
   start(): void {
-    if (this.#slot !== NIL) throw new GeventError('GEVENT_TIMEOUT_PENDING', `${this} is already started; to restart it, cancel it first`);
+    if (this.#slot !== NIL)
+      throw new GeventError('GEVENT_TIMEOUT_PENDING', `${this} is already started; to restart it, cancel it first`);
     if (this.#closed) throw new GeventError('GEVENT_TIMEOUT_CLOSED', `${this} is closed and cannot be started again`);
     if (this.seconds === null) return;
     const greenlet = getcurrent();
@@ -209,7 +212,8 @@ export type Limit = Seconds | Timeout | null;
 
 /** Milliseconds that a wait with this limit arms, or null. A Timeout that is pending comes by itself. */
 export function limitMs(limit: Limit, where: string): number | null {
-  if (limit instanceof Timeout) return limit.pending || limit.seconds === null ? null : Math.max(0, limit.seconds * 1000);
+  if (limit instanceof Timeout)
+    return limit.pending || limit.seconds === null ? null : Math.max(0, limit.seconds * 1000);
   return limit === null ? null : toWaitMs(limit, where);
 }
 

@@ -23,10 +23,15 @@ class Until<T> extends RowWait<T> {
     this.use();
     this.wait(hub, slot, null);
     ++hub.foreign;
-    this.#promise.then(
-      (value) => this.#settle(hub, true, value),
-      (error: unknown) => this.#settle(hub, false, error),
-    );
+    try {
+      this.#promise.then(
+        (value) => this.#settle(hub, true, value),
+        (error: unknown) => this.#settle(hub, false, error),
+      );
+    } catch (error) {
+      // A promise would take it as a rejection, unless the thenable called back before.
+      this.#settle(hub, false, error);
+    }
     return false;
   }
 
@@ -64,7 +69,11 @@ class Until<T> extends RowWait<T> {
  * @throws TypeError if `promise` has no `then`
  */
 export function until<T>(promise: PromiseLike<T>): Operation<T> {
-  if (promise === null || (typeof promise !== 'object' && typeof promise !== 'function') || typeof promise.then !== 'function') {
+  if (
+    promise === null ||
+    (typeof promise !== 'object' && typeof promise !== 'function') ||
+    typeof promise.then !== 'function'
+  ) {
     throw new TypeError(`until(promise): expected a promise or thenable, got ${describe(promise)}`);
   }
   return new Until(promise);

@@ -1,7 +1,7 @@
 // What a function gave, waited for; and what a greenlet deferred, run at its end.
 
 import { isOperation } from './hub/operation.ts';
-import { isBody, type Park } from './hub/protocol.ts';
+import { type Body, isBody, PARK, type Park } from './hub/protocol.ts';
 import type { RawGreenlet } from './hub/raw.ts';
 import { until } from './until.ts';
 
@@ -14,13 +14,23 @@ export function* settle(result: unknown): Generator<Park, unknown, any> {
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    value !== null && typeof value === 'object' && typeof (value as PromiseLike<unknown>).then === 'function'
-  );
+  return value !== null && typeof value === 'object' && typeof (value as PromiseLike<unknown>).then === 'function';
 }
 
 /** Run what was deferred, latest first. Errors are reported; an exception thrown in meanwhile ends only the one that blocks. */
-export function* unwind(greenlet: RawGreenlet, deferred: (() => unknown)[]): Generator<Park, void, any> {
+export function unwind(greenlet: RawGreenlet, deferred: (() => unknown)[]): Body {
+  const body = unwinding(greenlet, deferred);
+  // Begun here: an exception thrown in before its turn comes would end a generator that has not begun, and no cleanup run.
+  body.next();
+  return body;
+}
+
+function* unwinding(greenlet: RawGreenlet, deferred: (() => unknown)[]): Generator<Park, void, any> {
+  try {
+    yield PARK.value;
+  } catch (error) {
+    greenlet.$hub.handleError(greenlet, error);
+  }
   for (let fn = deferred.pop(); fn !== undefined; fn = deferred.pop()) {
     try {
       yield* settle(fn());

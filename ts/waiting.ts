@@ -1,10 +1,11 @@
 // wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
 
-import { describe, toWaitMs } from './core/clock.ts';
-import { CollectLink, type Collector, Greenlet } from './gevent-greenlet.ts';
+import { describe } from './core/clock.ts';
+import { NIL } from './core/contract.ts';
+import { CollectLink, type SoleCollector, Greenlet } from './gevent-greenlet.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
-import { hubHere, type Limit, Timeout } from './timeout.ts';
+import { hubHere, type Limit, limitMs, Timeout } from './timeout.ts';
 
 /** What can be waited for: greenlets, events, semaphores, results. */
 export interface Linkable {
@@ -32,15 +33,11 @@ function checkCount(count: number | undefined | null, where: string): number {
   return count;
 }
 
-function checkLimit(limit: Limit | undefined): number | Timeout | null {
-  if (limit === undefined || limit === null) return null;
-  if (limit instanceof Timeout) return limit;
-  return toWaitMs(limit, 'timeout');
-}
-
 function checkAll(objects: Iterable<unknown>, where: string): Linkable[] {
   if (objects === null || typeof objects !== 'object' || typeof objects[Symbol.iterator] !== 'function') {
-    throw new TypeError(`${where}: expected an iterable of greenlets or other linkable objects, got ${describe(objects)}`);
+    throw new TypeError(
+      `${where}: expected an iterable of greenlets or other linkable objects, got ${describe(objects)}`,
+    );
   }
   const all = [...objects] as Linkable[];
   for (let i = 0; i < all.length; ++i) {
@@ -52,20 +49,20 @@ function checkAll(objects: Iterable<unknown>, where: string): Linkable[] {
 }
 
 /** Collects what becomes ready, in that order, until there is enough. */
-class Collect<T extends Linkable> extends RowWait<T[]> implements Collector {
+class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector {
   readonly #what: string;
   readonly #objects: T[];
-  readonly #limit: number | Timeout | null;
+  readonly #limit: Limit;
   readonly #enough: number;
   readonly #raise: boolean;
   readonly #ready: T[] = [];
   #failure: { error: unknown } | null = null;
   #hub: Hub | null = null;
   #links: { detach(): void }[] = [];
-  #started: Timeout | null = null;
 
-  constructor(what: string, objects: T[], limit: number | Timeout | null, count: number, raise: boolean) {
+  constructor(what: string, objects: T[], limit: Limit, count: number, raise: boolean) {
     super();
+    limitMs(limit, `${what}(timeout)`);
     this.#what = what;
     this.#objects = objects;
     this.#limit = limit;
@@ -81,25 +78,35 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements Collector {
     if (this.#enough === 0) return true;
     this.use();
     this.#hub = hub;
-    const limit = this.#limit;
-    this.wait(hub, slot, typeof limit === 'number' ? limit : null);
-    if (limit instanceof Timeout && !limit.pending) {
-      limit.start();
-      this.#started = limit;
+    this.wait(hub, slot, limitMs(this.#limit, 'timeout'));
+    try {
+      for (const object of this.#objects) this.#linkTo(object);
+    } catch (error) {
+      // Somebody's rawlink() failed: nothing may stay parked.
+      hub.core.leave(slot);
+      this.abandon(hub, slot);
+      throw error;
     }
-    for (const object of this.#objects) this.#links.push(this.#linkTo(object));
     return false;
   }
 
-  #linkTo(object: T): { detach(): void } {
-    if (object instanceof Greenlet) {
+  #linkTo(object: T): void {
+    if (!(object instanceof Greenlet)) {
+      const link = () => this.found(object);
+      object.rawlink(link);
+      this.#links.push({ detach: () => object.unlink(link) });
+    } else if (object.$links === NIL && object.$collector === null && !object.dead) {
+      object.$collector = this;
+    } else {
       const link = new CollectLink(object, this);
       link.attach();
-      return link;
+      this.#links.push(link);
     }
-    const link = () => this.found(object);
-    object.rawlink(link);
-    return { detach: () => object.unlink(link) };
+  }
+
+  /** @internal */
+  linked(link: { detach(): void }): void {
+    this.#links.push(link);
   }
 
   /** @internal */
@@ -119,8 +126,12 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements Collector {
   }
 
   override abandon(hub: Hub, slot: number): void {
-    this.#started?.cancel();
-    if (this.#ready.length < this.#objects.length) for (const link of this.#links) link.detach();
+    if (this.#ready.length < this.#objects.length) {
+      for (const link of this.#links) link.detach();
+      for (const object of this.#objects) {
+        if (object instanceof Greenlet && object.$collector === this) object.$collector = null;
+      }
+    }
     this.#links = [];
     super.abandon(hub, slot);
   }
@@ -142,7 +153,7 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements Collector {
 export function joinall<T>(greenlets: Iterable<Greenlet<T>>, options: JoinallOptions = {}): Operation<Greenlet<T>[]> {
   const all = checkAll(greenlets, 'joinall(greenlets)') as unknown as Greenlet<T>[];
   const { timeout, count, raiseError = false } = options;
-  return new Collect('joinall', all, checkLimit(timeout), checkCount(count, 'joinall(count)'), raiseError);
+  return new Collect('joinall', all, timeout ?? null, checkCount(count, 'joinall(count)'), raiseError);
 }
 
 /**
@@ -156,13 +167,12 @@ export function wait<T extends Linkable>(
   objects?: Iterable<T> | null,
   options: WaitOptions = {},
 ): Operation<T[]> | Operation<boolean> {
-  const { timeout, count } = options;
-  const limit = checkLimit(timeout);
+  const { timeout = null, count } = options;
   if (objects === undefined || objects === null) {
-    return hubHere().join({ timeout: limit === null ? null : limit instanceof Timeout ? limit.seconds : limit / 1000 });
+    return hubHere().join({ timeout: timeout instanceof Timeout ? timeout.seconds : timeout });
   }
   const all = checkAll(objects, 'wait(objects)') as T[];
-  return new Collect('wait', all, limit, checkCount(count, 'wait(count)'), false);
+  return new Collect('wait', all, timeout, checkCount(count, 'wait(count)'), false);
 }
 
 /** One step of an iwait. */
@@ -183,28 +193,33 @@ class Next<T extends Linkable> extends RowWait<IteratorResult<T, undefined>> {
     const from = this.#from;
     from.start(hub);
     if (from.found.length > 0 || from.done) return true;
-    const left = from.left(hub);
-    if (left !== null && left <= 0) {
-      from.close();
-      return true;
-    }
-    this.wait(hub, slot, left);
-    from.waiter = () => this.wake(hub, true);
+    // With no time left it still polls: what is ready already says so in this turn.
+    this.wait(hub, slot, from.left(hub));
+    from.steps.push(this);
     return false;
+  }
+
+  arrived(hub: Hub): void {
+    this.wake(hub, true);
   }
 
   complete(hub: Hub): IteratorResult<T, undefined> {
     const from = this.#from;
-    from.waiter = null;
+    this.#leave();
     this.unwait(hub);
-    if (from.found.length > 0) return { done: false, value: from.take() };
+    if (from.found.length > 0 && !from.done) return { done: false, value: from.take() };
     from.close();
     return { done: true, value: undefined };
   }
 
   override abandon(hub: Hub, slot: number): void {
-    this.#from.waiter = null;
+    this.#leave();
     super.abandon(hub, slot);
+  }
+
+  #leave(): void {
+    const at = this.#from.steps.indexOf(this);
+    if (at >= 0) this.#from.steps.splice(at, 1);
   }
 }
 
@@ -218,8 +233,9 @@ export class Iwait<T extends Linkable> {
   #started = false;
   #closed = false;
   #linked = 0;
+  #hub: Hub | null = null;
   /** @internal Ready and not yet given. */ readonly found: T[] = [];
-  /** @internal */ waiter: (() => void) | null = null;
+  /** @internal Steps that wait, oldest first. */ readonly steps: Next<T>[] = [];
 
   /** @internal */
   constructor(objects: T[], limitMs: number | null, count: number) {
@@ -247,16 +263,27 @@ export class Iwait<T extends Linkable> {
   start(hub: Hub): void {
     if (this.#started) return;
     this.#started = true;
+    this.#hub = hub;
     if (this.#limitMs !== null) this.#endsAt = hub.now() + this.#limitMs;
-    for (const object of this.#objects) {
-      const link = () => {
-        ++this.#linked;
-        this.found.push(object);
-        this.waiter?.();
-      };
-      object.rawlink(link);
-      this.#links.push(() => object.unlink(link));
+    try {
+      for (const object of this.#objects) {
+        const link = () => this.#found(object);
+        object.rawlink(link);
+        this.#links.push(() => object.unlink(link));
+      }
+    } catch (error) {
+      this.close();
+      throw error;
     }
+  }
+
+  #found(object: T): void {
+    ++this.#linked;
+    const hub = this.#hub as Hub;
+    // Nobody waits and the time is up: it comes too late, even if the next step is taken later still.
+    if (this.#endsAt !== null && this.steps.length === 0 && hub.now() > this.#endsAt) return;
+    this.found.push(object);
+    this.steps.shift()?.arrived(hub);
   }
 
   /** @internal Milliseconds left, or null. */
@@ -277,6 +304,8 @@ export class Iwait<T extends Linkable> {
     this.#closed = true;
     for (const unlink of this.#links) unlink();
     this.#links = [];
+    // Steps that wait for more than there is.
+    for (const step of this.steps.splice(0)) step.arrived(this.#hub as Hub);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
@@ -301,8 +330,7 @@ export class Iwait<T extends Linkable> {
  * @see `gevent.iwait`, the source. Differs: an asynchronous iterator, or one operation a step.
  */
 export function iwait<T extends Linkable>(objects: Iterable<T>, options: WaitOptions = {}): Iwait<T> {
-  const { timeout, count } = options;
-  const limit = checkLimit(timeout);
-  const ms = limit instanceof Timeout ? (limit.seconds === null ? null : limit.seconds * 1000) : limit;
+  const { timeout = null, count } = options;
+  const ms = limitMs(timeout, 'iwait(timeout)');
   return new Iwait(checkAll(objects, 'iwait(objects)') as T[], ms, checkCount(count, 'iwait(count)'));
 }

@@ -1,6 +1,6 @@
 // Bugs planted on purpose: cores that are right but for one thing. A test that cannot find them proves nothing.
 
-import { type Core, NIL, RowKind, Why, Word } from '../../ts/core/contract.ts';
+import { type Core, Counter, NIL, RowKind, Why, Word } from '../../ts/core/contract.ts';
 import { createPureCore } from '../../ts/core/pure.ts';
 
 export interface PlantedBug {
@@ -9,9 +9,9 @@ export interface PlantedBug {
   makeCore(): Core;
 }
 
-/** `core`, some of its methods replaced. */
-export function planted(core: Core, wrong: (core: Core) => Partial<Core>): Core {
-  const methods: Record<string, unknown> = { ...wrong(core) };
+/** `core` under another name, some of its methods replaced. */
+export function planted(core: Core, wrong: (core: Core) => Partial<Core> = () => ({})): Core {
+  const methods: Record<string, unknown> = { name: 'planted', ...wrong(core) };
   return new Proxy(core, {
     get(target, name: string) {
       const value = methods[name] ?? Reflect.get(target, name, target);
@@ -66,9 +66,9 @@ export const plantedBugs: readonly PlantedBug[] = [
 
   onPure('lost wake-up: a slot parked on a raised flag is not notified', (core) => ({
     park(slot, row) {
-      const pending = core.counter(2);
+      const pending = core.counter(Counter.READY);
       core.park(slot, row);
-      if (core.value(row) > 0 && core.counter(2) > pending) {
+      if (core.value(row) > 0 && core.counter(Counter.READY) > pending) {
         core.words[Word.TAIL] = (core.words[Word.TAIL] - 1) & core.words[Word.MASK];
       }
     },
@@ -86,7 +86,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     makeCore() {
       const core = createPureCore({ rows: 3 });
       core.timers.fillHole = core.timers.siftDown;
-      return core;
+      return planted(core);
     },
   },
 
@@ -95,7 +95,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     makeCore() {
       const core = createPureCore({ rows: 3 });
       core.timers.fillHole = core.timers.siftUp;
-      return core;
+      return planted(core);
     },
   },
 
@@ -108,20 +108,23 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   })),
 
-  onPure('permits: a waiter that leaves before it is notified takes one along', (core) => ({
-    leave(slot) {
-      const row = core.rowOf(slot);
-      const left = core.leave(slot);
-      // EVENT and LATCH have a word as well; only a semaphore's is ever above 1, or goes down by semTry.
-      if (left && kindOf(core, row) === RowKind.SEMAPHORE && core.value(row) > 0) core.semTry(row);
-      return left;
-    },
-    rowNew(kind, value) {
-      const row = core.rowNew(kind, value);
-      kindsOf(core).set(row, kind);
-      return row;
-    },
-  })),
+  onPure('permits: a waiter that leaves before it is notified takes one along', (core) => {
+    const semaphores = new Set<number>();
+    return {
+      rowNew(kind, value) {
+        const row = core.rowNew(kind, value);
+        if (kind === RowKind.SEMAPHORE) semaphores.add(row);
+        else semaphores.delete(row);
+        return row;
+      },
+      leave(slot) {
+        const row = core.rowOf(slot);
+        const left = core.leave(slot);
+        if (left && semaphores.has(row)) core.semTry(row);
+        return left;
+      },
+    };
+  }),
 
   onPure('reasons: a slot that timed out once has timed out for ever', (core) => {
     const timedOut = new Set<number>();
@@ -133,15 +136,3 @@ export const plantedBugs: readonly PlantedBug[] = [
     };
   }),
 ];
-
-const kinds = new WeakMap<Core, Map<number, RowKind>>();
-
-function kindsOf(core: Core): Map<number, RowKind> {
-  const known = kinds.get(core) ?? new Map<number, RowKind>();
-  kinds.set(core, known);
-  return known;
-}
-
-function kindOf(core: Core, row: number): RowKind | undefined {
-  return kindsOf(core).get(row);
-}

@@ -14,9 +14,11 @@
 //   words[HEAD]  index of the next entry      words[MASK]  ring.length - 1, ring.length is a power of two
 //   words[TAIL]  index of the first free cell words[BUDGET] entries the loop may still take before it looks at the clock
 //
-//   R1  HEAD === TAIL means empty; the ring is longer than all slots and rows together, so it is never full
+//   R1  HEAD === TAIL means empty; the ring is longer than all slots, rows and holes together, so it is never full;
+//       a core closes the holes up when they would fill it, also when it grows
 //   R2  a slot is in at most one place, the ring or one row's list; a loose slot is in none
 //   R3  a row's notifier is in the ring at most once
+//   R4  an armed slot is not in the ring; it waits in a list, or is loose
 //
 // `words` and `ring` are replaced when the core grows: read them from the core after any call, keep no copy across one.
 
@@ -82,7 +84,10 @@ export interface Core {
   readonly ring: Int32Array;
 
   // ---- slots ----------------------------------------------------------------------------------------------------
-  /** A loose slot of `kind`, its wake reason WOKEN; NIL when memory or the slot space is exhausted. LIFO reuse. */
+  /**
+   * A loose slot of `kind`, its wake reason WOKEN; NIL when memory or the slot space is exhausted. Numbered from 0, and the
+   * last one freed is the next one given; rows likewise.
+   */
   take(kind: Kind): number;
   /** Give a loose slot without timer back. Its generation moves on, so that older handles miss. */
   free(slot: number): void;
@@ -90,7 +95,7 @@ export interface Core {
   handle(slot: number): number;
   /** The slot a handle names, or NIL if that life is over. */
   resolve(handle: number): number;
-  /** `Place` of a slot. */
+  /** `Place` of a slot. Linear in the ring for one that neither waits nor is armed: for dumps, not for the loop. */
   place(slot: number): number;
   /** The row in whose list the slot waits, or NIL. */
   rowOf(slot: number): number;
@@ -122,7 +127,8 @@ export interface Core {
   beginDue(): void;
   /**
    * Take the next timer due at `nowMs` out of the heap, in order of (priority, deadline, arming); NIL when none is left
-   * in this pass. If its slot waits on a row it leaves it, with `why` TIMED_OUT. The slot is left loose.
+   * in this pass. If its slot waits on a row it leaves it, with `why` TIMED_OUT, else `why` is WOKEN.
+   * The slot is left loose.
    */
   nextDue(nowMs: number): number;
 
@@ -189,7 +195,7 @@ export interface Core {
   partner(): number;
 
   // ---- accounts -------------------------------------------------------------------------------------------------
-  /** One of `Counter`. */
+  /** One of `Counter`. READY is linear in the ring while there are holes in it. */
   counter(which: number): number;
   /** Walk every structure and throw on a broken invariant. Debug build and pure core; a no-op in the release build. */
   verify(): void;

@@ -1,8 +1,8 @@
-// The core in plain TypeScript: what runs where there is no WebAssembly, what the benchmark compares the WASM core with,
-// and the readable form of what contract.ts demands.
+// The core in plain TypeScript: what runs where there is no WebAssembly, what the benchmark compares the WASM core
+// with, and the readable form of what contract.ts demands.
 //
-// Struct of arrays: one typed column a field, one row of each column a slot (or row). Columns grow by doubling and never
-// shrink; nothing is allocated per wait.
+// Struct of arrays: one typed column a field, one row of each column a slot (or row). Columns grow by doubling and
+// never shrink; nothing is allocated per wait.
 //
 //   slot column  type  meaning                                                     written by
 //   KIND         u8    Kind, 0 while the slot is free or retired                   take, free
@@ -129,9 +129,11 @@ export class Timers {
   }
 
   arm(slot: number, atMs: number, priority: number): void {
+    const heap = this.heaps[priority];
+    this.#makeRoom(heap);
     this.#where[slot] = priority;
     this.#seq[slot] = this.#nextSeq++;
-    this.#push(this.heaps[priority], slot, atMs);
+    this.siftUp(heap, heap.size++, slot, atMs);
     ++this.size;
   }
 
@@ -164,14 +166,11 @@ export class Timers {
       const heap = this.heaps[priority];
       while (heap.size > 0 && heap.at[0] <= nowMs) {
         const slot = heap.slot[0];
-        const at = heap.at[0];
-        this.#remove(heap, 0);
         if (this.#seq[slot] < this.#limit) {
-          --this.size;
+          this.disarm(slot);
           return slot;
         }
-        this.#where[slot] = priority | IN_LATE;
-        this.#push(this.heaps[LATE], slot, at);
+        this.#move(slot, priority | IN_LATE);
       }
     }
     return NIL;
@@ -179,12 +178,20 @@ export class Timers {
 
   #flushLate(): void {
     const late = this.heaps[LATE];
-    for (let i = 0; i < late.size; ++i) {
-      const slot = late.slot[i];
-      this.#where[slot] &= ~IN_LATE;
-      this.#push(this.#heapOf(slot), slot, late.at[i]);
+    while (late.size > 0) {
+      const slot = late.slot[late.size - 1];
+      this.#move(slot, this.#where[slot] & ~IN_LATE);
     }
-    late.size = 0;
+  }
+
+  /** Move an armed slot into another heap; it stays where it is if there is no memory. */
+  #move(slot: number, where: number): void {
+    const heap = this.heaps[where & IN_LATE ? LATE : where];
+    const at = this.deadline(slot);
+    this.#makeRoom(heap);
+    this.#remove(this.#heapOf(slot), this.#pos[slot]);
+    this.#where[slot] = where;
+    this.siftUp(heap, heap.size++, slot, at);
   }
 
   #heapOf(slot: number): Heap {
@@ -199,13 +206,11 @@ export class Timers {
     this.#pos[slot] = pos;
   }
 
-  #push(heap: Heap, slot: number, at: number): void {
-    if (heap.size === heap.at.length) {
-      const wider = grown(heap.at, heap.size * 2);
-      heap.slot = grown(heap.slot, heap.size * 2);
-      heap.at = wider;
-    }
-    this.siftUp(heap, heap.size++, slot, at);
+  #makeRoom(heap: Heap): void {
+    if (heap.size < heap.at.length) return;
+    const at = grown(heap.at, heap.size * 2);
+    heap.slot = grown(heap.slot, heap.size * 2);
+    heap.at = at;
   }
 
   #remove(heap: Heap, pos: number): void {

@@ -7,8 +7,8 @@
 // A store set before the first hub exists is seen by all greenlets alike, since the loop runs inside it.
 
 import { setContextLookUp } from './current.ts';
-import type { Hub } from './hub.ts';
 import { resume } from './drive.ts';
+import type { Hub } from './hub.ts';
 import type { Body, Park } from './protocol.ts';
 import type { RawGreenlet, SliceContext } from './raw.ts';
 

@@ -1,58 +1,100 @@
-// Debug mode (GEVENT_DEBUG=1; always on in the test kit): operations that were made in a body and never consumed.
-// `sleep(1);` without `yield*` does nothing at all, and nothing else would say so.
+// Debug mode (GEVENT_DEBUG=1; always on in the test kit): two mistakes that nothing else would tell of. An operation that was
+// made in a body and never consumed: `sleep(1);` without `yield*` does nothing at all. And a kill that a general `catch`
+// swallowed: the greenlet lives on, and whoever waits for its end waits.
 
+import { GreenletExit } from '../exceptions.ts';
 import type { Hub } from './hub.ts';
 import { getcurrent, type RawGreenlet } from './raw.ts';
 
-interface Made {
-  readonly op: { describe(): string };
-  readonly site: string;
+interface Described {
+  describe(): string;
 }
+
+interface Killed {
+  readonly exit: GreenletExit;
+  /** The first operation consumed behind it, and where; or null. */
+  next: { op: Described; site: Error } | null;
+}
+
+// One for all hubs: an operation is made before it is known on which hub it will be consumed.
+
+/** What each greenlet made and has not consumed, with the place. */
+const made = new WeakMap<RawGreenlet, Map<Described, Error>>();
+/** The same map, by operation. */
+const makers = new WeakMap<Described, Map<Described, Error>>();
 
 export class Debug {
   readonly #hub: Hub;
-  readonly #made = new Map<RawGreenlet, Made[]>();
-  readonly #consumed = new WeakSet<object>();
+  readonly #killed = new WeakMap<RawGreenlet, Killed>();
 
   constructor(hub: Hub) {
     this.#hub = hub;
   }
 
-  created(op: { describe(): string }): void {
-    const site = callSite();
+  created(op: Described): void {
     const by = getcurrent();
     // Main has no end at which to look, and hub callbacks cannot consume.
-    if (by === this.#hub.main || by === this.#hub) return;
-    const made = this.#made.get(by);
-    if (made === undefined) this.#made.set(by, [{ op, site }]);
-    else made.push({ op, site });
+    if (by === by.$hub.main || by === by.$hub) return;
+    let unconsumed = made.get(by);
+    if (unconsumed === undefined) {
+      unconsumed = new Map();
+      made.set(by, unconsumed);
+    }
+    unconsumed.set(op, captureSite());
+    makers.set(op, unconsumed);
   }
 
-  consumed(op: object): void {
-    this.#consumed.add(op);
+  consumed(op: Described): void {
+    makers.get(op)?.delete(op);
+    const killed = this.#killed.get(getcurrent());
+    if (killed !== undefined) killed.next ??= { op, site: captureSite() };
   }
 
-  /** `g` has ended: report what it made and left. */
+  /** `error` is being thrown into `g`. */
+  thrown(g: RawGreenlet, error: unknown): void {
+    // Behind its end, in what it deferred, an exception ends only what blocks there.
+    if (error instanceof GreenletExit && !g.$more?.outcome) this.#killed.set(g, { exit: error, next: null });
+  }
+
+  /** `g` has ended: report what it made and left, and a kill it did not end by. */
   ended(g: RawGreenlet): void {
-    const made = this.#made.get(g);
-    if (made === undefined) return;
-    this.#made.delete(g);
-    for (const { op, site } of made) {
-      if (this.#consumed.has(op)) continue;
+    const unconsumed = made.get(g);
+    made.delete(g);
+    for (const [op, site] of unconsumed ?? []) {
       this.#hub.report(
-        `GEVENT_UNCONSUMED: ${op.describe()} was made in ${g} and never consumed, so it did nothing; write yield* or await before it\n${site}\n`,
+        `GEVENT_UNCONSUMED: ${op.describe()} was made in ${g} and never consumed, so it did nothing; write yield* or await before it\n${siteText(site)}\n`,
       );
     }
+    const killed = this.#killed.get(g);
+    if (killed === undefined) return;
+    this.#killed.delete(g);
+    // Blocking in `finally` is fine, and so is an error on the way out. Raw greenlets keep no outcome that would tell.
+    const { $result } = g as { $result?: unknown };
+    if (killed.next === null || !('$result' in g) || $result instanceof Error) return;
+    const { op, site } = killed.next;
+    this.#hub.report(
+      `GEVENT_KILL_SWALLOWED: ${g} caught its ${killed.exit.name} and went on, to ${op.describe()}; begin a general catch with rethrowControl(error)\n${siteText(site)}\n`,
+    );
   }
 }
 
-/** The first frames outside this library. */
-function callSite(): string {
+/** Where we are. The text is made when it is read, and few ever are. */
+function captureSite(): Error {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 12;
-  const lines = (new Error().stack ?? '').split('\n').slice(1);
+  const site = new Error();
   Error.stackTraceLimit = limit;
-  const own = import.meta.url.replace(/hub\/debug\.[jt]s$/, '');
-  const outside = lines.filter((line) => !line.includes(own) && !line.includes('node:internal'));
+  return site;
+}
+
+// Stacks show files as URLs or as plain paths.
+const LIBRARY = new URL(import.meta.url).pathname.replace(/hub\/debug\.[jt]s$/, '');
+const LIBRARY_PATH = decodeURI(LIBRARY);
+
+/** The first frames outside this library. */
+function siteText(site: Error): string {
+  const lines = (site.stack ?? '').split('\n').slice(1);
+  const inside = [LIBRARY, LIBRARY_PATH, 'node:internal'];
+  const outside = lines.filter((line) => !inside.some((part) => line.includes(part)));
   return (outside.length > 0 ? outside : lines).slice(0, 3).join('\n');
 }

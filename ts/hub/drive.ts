@@ -5,12 +5,14 @@
 // D2  a greenlet suspended in switch() is SWITCHED and in no queue of the core; one waiting for the hub is LIVE
 // D3  control ends at the hub (null), at main, or in an exception of the loop itself, never in between
 
+import { describe } from '../core/clock.ts';
 import { NIL } from '../core/contract.ts';
 import { GreenletError, GreenletExit, InvalidSwitchError } from '../exceptions.ts';
-import { setActive } from './current.ts';
+import { debugging, setActive } from './current.ts';
 import type { Hub } from './hub.ts';
 import { isOperation, notAnOperation, type Operation } from './operation.ts';
 import {
+  ARRIVED,
   type Body,
   CALL,
   isBody,
@@ -18,32 +20,49 @@ import {
   type Park,
   RESUME,
   resumeBody,
+  State,
   SWITCH,
   throwInBody,
   YIELD,
 } from './protocol.ts';
-import { type RawGreenlet, State, type SwitchOperation } from './raw.ts';
+import type { RawGreenlet, SwitchOperation } from './raw.ts';
 
 /** No exception is on its way; undefined can be thrown, so it cannot say so. */
 export const NOTHING: unique symbol = Symbol('gevent.nothing');
 
 /**
  * Run `g` and whoever it gives control to, until control is the hub's or main's.
- * @param error - thrown in instead of resuming, unless NOTHING
+ * @param error - thrown in instead of resuming, unless NOTHING. No default value: undefined can be thrown.
  */
-export function follow(hub: Hub, g: RawGreenlet | null, error: unknown = NOTHING): void {
+export function follow(hub: Hub, g: RawGreenlet | null, error: unknown): void {
   let next = g;
   let thrown = error;
   while (next !== null) {
-    const greenlet = next;
-    const body = greenlet.$top as Body;
-    enter(hub, greenlet);
-    let result: IteratorResult<Park, unknown>;
+    let greenlet = next;
+    let result: IteratorResult<Park, unknown> | null;
     try {
       const sent = hub.reply;
-      hub.reply = RESUME;
-      result = hub.slices === null ? resume(body, sent, thrown) : hub.slices.run(greenlet, body, sent, thrown);
+      if (
+        thrown === NOTHING &&
+        sent === RESUME &&
+        greenlet.$slot === NIL &&
+        hub.slices === null &&
+        hub.tracer === null
+      ) {
+        greenlet = hop(hub, greenlet);
+        result = hub.ended;
+        if (result === null) {
+          next = greenlet;
+          continue;
+        }
+      } else {
+        const body = greenlet.$top as Body;
+        enter(hub, greenlet);
+        hub.reply = RESUME;
+        result = hub.slices === null ? resume(body, sent, thrown) : hub.slices.run(greenlet, body, sent, thrown);
+      }
     } catch (e) {
+      if (hub.cur === NIL) greenlet = hub.aside;
       next = threw(hub, greenlet, e);
       thrown = hub.takeThrown();
       continue;
@@ -51,6 +70,41 @@ export function follow(hub: Hub, g: RawGreenlet | null, error: unknown = NOTHING
     next = after(hub, greenlet, result);
     thrown = hub.takeThrown();
   }
+}
+
+// Constants of this file, and a function that returns after each batch: see batch.ts.
+const GO_ON = RESUME;
+const SWITCHED = SWITCH;
+const go = resumeBody;
+const HOPS = 512;
+const SUSPENDED = State.SWITCHED;
+const RUNNING = State.LIVE;
+
+/** Raw greenlets that do nothing but switch to one another. Gives whose slice ended with more than that, in `hub.ended`. */
+function hop(hub: Hub, from: RawGreenlet): RawGreenlet {
+  let g = from;
+  hub.cur = NIL;
+  for (let left = HOPS; left > 0; --left) {
+    hub.aside = g;
+    g.$state = RUNNING;
+    const result = go.call(g.$body as Body, GO_ON);
+    if (result !== SWITCHED || g.$slot !== NIL) {
+      hub.ended = result;
+      return g;
+    }
+    const op = hub.transfer as SwitchOperation;
+    const to = op.target;
+    // Main has no body; a FRESH or dead one, or one of another hub, takes the long way.
+    if (to.$state !== SUSPENDED || to.$body === null || op.error !== null || to.$hub !== hub) {
+      hub.ended = result;
+      return g;
+    }
+    g.$state = SUSPENDED;
+    ARRIVED.value = op.payload;
+    g = to;
+  }
+  hub.ended = null;
+  return g;
 }
 
 /** One slice of a body. */
@@ -67,12 +121,12 @@ function enter(hub: Hub, g: RawGreenlet): void {
 
 /** What a slice of `g` ended with. Gives who runs next, or null for the hub. */
 export function after(hub: Hub, g: RawGreenlet, result: IteratorResult<Park, unknown>): RawGreenlet | null {
-  if (result === PARK) return null;
+  if (result === PARK) return rest(hub, g);
   if (result === SWITCH) return carryOut(hub, g);
   if (result === CALL) return push(g, hub.takeCallee(), false);
   if (result === YIELD) {
     hub.core.ready(hub.slotOf(g));
-    return null;
+    return rest(hub, g);
   }
   if (result.done) {
     if (g.$more !== null && g.$more.callers !== null) {
@@ -94,7 +148,7 @@ export function threw(hub: Hub, g: RawGreenlet, error: unknown): RawGreenlet | n
     return g;
   }
   if (g.$more !== null && cleanUp(g, false, error)) return g;
-  return g.$failed(error) ? raise(hub, g, g.$parent, error) : passUp(hub, g, error);
+  return g.$failed(error) ? raiseUp(hub, g, g.$parent, error) : passUp(hub, g, error);
 }
 
 function cleanUp(g: RawGreenlet, ok: boolean, value: unknown): boolean {
@@ -150,7 +204,6 @@ function* consume<T>(op: Operation<T>): Generator<Park, T, unknown> {
 /** `origin` asked for a switch or throw. */
 function carryOut(hub: Hub, origin: RawGreenlet): RawGreenlet | null {
   const op = hub.transfer as SwitchOperation;
-  hub.transfer = null;
   const slot = origin.$slot;
   origin.$state = State.SWITCHED;
   // A raw greenlet gives its slot back: suspended in a switch it waits for no one the core knows.
@@ -159,9 +212,11 @@ function carryOut(hub: Hub, origin: RawGreenlet): RawGreenlet | null {
     origin.$slot = NIL;
     origin.$body = body;
     hub.release(slot);
+    hub.cur = NIL;
+    hub.aside = origin;
   }
   try {
-    return op.error === null ? give(hub, origin, op.target, pack(op.args), op.args) : raise(hub, origin, op.target, op.error.error);
+    return dispatch(hub, origin, op);
   } catch (e) {
     // Refused before anything moved: the caller hears it.
     hub.throwNext(e);
@@ -169,12 +224,19 @@ function carryOut(hub: Hub, origin: RawGreenlet): RawGreenlet | null {
   }
 }
 
-/** How greenlet packs arguments: none, one, several. */
-export function pack(args: unknown[]): unknown {
-  return args.length <= 1 ? args[0] : args;
+/** Send control where `op` says. Throws if it cannot go there. */
+function dispatch(hub: Hub, origin: RawGreenlet, op: SwitchOperation): RawGreenlet | null {
+  const { target, payload, error } = op;
+  if (target.$hub !== hub) {
+    throw new GreenletError(`cannot switch to a different thread: ${target} belongs to ${target.$hub}, this is ${hub}`);
+  }
+  if (error === null) return give(hub, origin, target, payload, op.args);
+  // Nothing happens to a Greenlet that has ended, unlike a raw one: control comes straight back.
+  if (target.$state === State.DEAD && !target.$isRaw) return give(hub, origin, origin, undefined, []);
+  return raise(hub, origin, target, error.error);
 }
 
-/** Give control to `target` with a value. */
+/** Give control to `target`, or to its nearest living ancestor, with a value. */
 export function give(
   hub: Hub,
   origin: RawGreenlet,
@@ -184,48 +246,124 @@ export function give(
 ): RawGreenlet | null {
   let to = target;
   while (to !== null && to.$state === State.DEAD) to = to.$parent;
-  hub.tracer?.('switch', origin, to ?? hub);
+  if (to !== null && isUnstarted(to)) return start(hub, to, args, origin);
+  if (hub.tracer !== null) {
+    const fault = traced(hub, 'switch', origin, to ?? hub);
+    if (fault !== NOTHING) return raiseIn(hub, origin, to, fault);
+  }
   if (to === null || to === hub) return null;
   if (to === hub.main) return toMain(hub, origin, value, NOTHING);
-  if (to.$state === State.FRESH || to.$state === State.QUEUED) return start(hub, to, args);
   if (to.$state === State.SWITCHED || to === origin) {
-    hub.payload = value;
+    ARRIVED.value = value;
     return to;
   }
-  hub.interrupt(to);
-  hub.throwNext(new InvalidSwitchError(`Invalid switch into ${to}: it waits for the hub, and got ${String(value)}`));
-  return to;
+  return raiseIn(hub, origin, to, invalidSwitch(String(to), value));
 }
 
-/** Raise `error` in `target`. */
+/** Raise `error` in `target`, or in its nearest living ancestor. */
 export function raise(hub: Hub, origin: RawGreenlet, target: RawGreenlet | null, error: unknown): RawGreenlet | null {
   let to = target;
   if (to !== null && to.$state === State.DEAD) {
     if (error instanceof GreenletExit) return give(hub, origin, to, error, [error]);
     while (to !== null && to.$state === State.DEAD) to = to.$parent;
   }
-  hub.tracer?.('throw', origin, to ?? hub);
+  const unstarted = to !== null && isUnstarted(to);
+  if (unstarted) to?.$function();
+  const fault = traced(hub, 'throw', origin, to ?? hub);
+  const thrown = fault === NOTHING ? error : fault;
+  if (to === null || !unstarted) return raiseIn(hub, origin, to, thrown);
+  if (to.$state === State.QUEUED) hub.withdraw(to.$slot);
+  return to.$failed(thrown) ? raiseUp(hub, to, to.$parent, thrown) : passUp(hub, to, thrown);
+}
+
+/** Raise `error` in `to`, which is alive and has started, or is the hub. */
+function raiseIn(hub: Hub, origin: RawGreenlet, to: RawGreenlet | null, error: unknown): RawGreenlet | null {
   if (to === null || to === hub) {
     hub.handleError(origin, error);
     return null;
   }
   if (to === hub.main) return toMain(hub, origin, undefined, error);
-  if (to.$state === State.FRESH || to.$state === State.QUEUED) {
-    to.$function();
-    return to.$failed(error) ? raise(hub, to, to.$parent, error) : passUp(hub, to, error);
+  if (debugging) hub.debug.thrown(to, error);
+  if (to.$state === State.LIVE && to !== origin) {
+    if (hub.asyncBodies.has(to)) return deliverAsync(hub, to, error);
+    hub.interrupt(to);
   }
-  if (to.$state === State.LIVE && to !== origin) hub.interrupt(to);
   hub.throwNext(error);
   return to;
+}
+
+/** An error leaves `g`, which is dead. A parent that cannot be switched to fails with an error of its own, in its parent. */
+function raiseUp(hub: Hub, g: RawGreenlet, parent: RawGreenlet | null, error: unknown): RawGreenlet | null {
+  let to = parent;
+  let thrown = error;
+  for (;;) {
+    try {
+      return raise(hub, g, to, thrown);
+    } catch (e) {
+      if (to === null || to === hub) throw e;
+      to = to.$parent;
+      thrown = e;
+    }
+  }
+}
+
+/** `g` is dead; its value goes to the nearest living ancestor. */
+function passUp(hub: Hub, g: RawGreenlet, value: unknown): RawGreenlet | null {
+  const parent = g.$parent;
+  if (hub.tracer === null && (parent === null || parent === hub)) return null;
+  try {
+    return give(hub, g, parent, value, [value]);
+  } catch (e) {
+    return raiseUp(hub, g, parent?.$parent ?? null, e);
+  }
+}
+
+function isUnstarted(g: RawGreenlet): boolean {
+  return g.$state === State.FRESH || g.$state === State.QUEUED;
+}
+
+function invalidSwitch(into: string, value: unknown): InvalidSwitchError {
+  return new InvalidSwitchError(
+    `Invalid switch into ${into}: got ${describe(value)} (expected to be woken by the hub from what it waits for)`,
+  );
+}
+
+/**
+ * Tell the tracer of a transfer, in the context of its target. NOTHING, or what the tracer threw: then it is off, and that is
+ * raised in the target.
+ */
+function traced(hub: Hub, event: 'switch' | 'throw', origin: RawGreenlet, target: RawGreenlet): unknown {
+  const { tracer, cur, aside } = hub;
+  if (tracer === null) return NOTHING;
+  hub.cur = target.$slot;
+  hub.aside = target;
+  try {
+    tracer(event, origin, target);
+    return NOTHING;
+  } catch (error) {
+    hub.tracer = null;
+    return error;
+  } finally {
+    hub.cur = cur;
+    hub.aside = aside;
+  }
+}
+
+/** `g` waits, and control is the hub's. */
+function rest(hub: Hub, g: RawGreenlet): null {
+  const fault = traced(hub, 'switch', g, hub);
+  if (fault !== NOTHING) hub.handleError(g, fault);
+  return null;
+}
+
+/** The loop's turn has come to `g`. */
+export function wake(hub: Hub, g: RawGreenlet): void {
+  follow(hub, g, traced(hub, 'switch', hub, g));
 }
 
 /** From the hub's context: raise `error` in `g` now, wherever it is. Nothing happens to one that has ended. */
 export function deliver(hub: Hub, g: RawGreenlet, error: unknown): void {
   if (g.$state === State.DEAD) return;
-  if (hub.asyncBodies.has(g)) {
-    deliverAsync(hub, g, error);
-    return;
-  }
   const next = raise(hub, hub, g, error);
   follow(hub, next, hub.takeThrown());
   hub.cur = NIL;
@@ -233,7 +371,7 @@ export function deliver(hub: Hub, g: RawGreenlet, error: unknown): void {
 }
 
 /** An async body hears of it in its oldest pending operation, or else in its next one; its signal aborts at once. */
-function deliverAsync(hub: Hub, g: RawGreenlet, error: unknown): void {
+function deliverAsync(hub: Hub, g: RawGreenlet, error: unknown): null {
   const more = g.$extras();
   const first = more.waiters?.first ?? null;
   if (first !== null) first.$throw(hub, error);
@@ -241,18 +379,22 @@ function deliverAsync(hub: Hub, g: RawGreenlet, error: unknown): void {
   if (error instanceof GreenletExit) more.controller?.abort(error);
   // Its continuation runs in a microtask; the loop lets it.
   hub.settledMain = true;
+  return null;
 }
 
 /** First switch into `g`. */
-export function start(hub: Hub, g: RawGreenlet, args: unknown[]): RawGreenlet | null {
+export function start(hub: Hub, g: RawGreenlet, args: unknown[], origin: RawGreenlet = hub): RawGreenlet | null {
   const run = g.$function();
-  if (g.$state === State.QUEUED) hub.core.unready(g.$slot);
+  const fault = traced(hub, 'switch', origin, g);
+  if (g.$state === State.QUEUED) hub.withdraw(g.$slot);
   g.$run = run;
   enter(hub, g);
   let result: unknown;
   try {
-    if (typeof run !== 'function') throw new TypeError(`greenlet: run is not callable: ${String(run)}`);
-    if (run.constructor.name === 'AsyncFunction') {
+    if (fault !== NOTHING) throw fault;
+    if (typeof run !== 'function') throw new TypeError(`greenlet: run is not callable: ${describe(run)}`);
+    const kind = run.constructor.name;
+    if (kind === 'AsyncFunction' || kind === 'AsyncGeneratorFunction') {
       throw new TypeError('greenlet: an async function cannot be switched; use a generator function');
     }
     result = run.apply(g, g.$arguments(args));
@@ -264,37 +406,26 @@ export function start(hub: Hub, g: RawGreenlet, args: unknown[]): RawGreenlet | 
   return g;
 }
 
-/** `g` is dead; its value goes to the nearest living ancestor. */
-function passUp(hub: Hub, g: RawGreenlet, value: unknown): RawGreenlet | null {
-  if (g.$parent === null || g.$parent === hub) {
-    hub.tracer?.('switch', g, hub);
-    return null;
-  }
-  try {
-    return give(hub, g, g.$parent, value, [value]);
-  } catch (e) {
-    return raise(hub, g, g.$parent?.$parent ?? null, e);
-  }
-}
-
 /** Control, or an error, comes to main. */
 function toMain(hub: Hub, origin: RawGreenlet, value: unknown, error: unknown): null {
   const op = hub.mainSwitch;
   if (op !== null) {
     hub.mainSwitch = null;
     hub.main.$state = State.LIVE;
+    if (!op.$immediate) hub.settledMain = true;
     if (error === NOTHING) op.settle(value);
-    else op.fail(error);
-    hub.settledMain = true;
+    else {
+      op.fail(error);
+      if (!op.$heard) hub.handleError(origin, error);
+    }
     return null;
   }
-  const failure =
-    error !== NOTHING
-      ? error
-      : new InvalidSwitchError(`Invalid switch into main: it waits for the hub, and got ${String(value)}`);
-  if (hub.throwInMain(failure)) return null;
+  if (hub.throwInMain(error === NOTHING ? invalidSwitch('main', value) : error)) return null;
   if (error === NOTHING) {
-    throw new GreenletError('main is running and did not switch away, so it cannot be switched to', 'GEVENT_MAIN_NOT_PARKED');
+    throw new GreenletError(
+      'main is running and did not switch away, so it cannot be switched to',
+      'GEVENT_MAIN_NOT_PARKED',
+    );
   }
   hub.handleError(origin, error);
   return null;
@@ -302,43 +433,48 @@ function toMain(hub: Hub, origin: RawGreenlet, value: unknown, error: unknown): 
 
 /** Main calls switch() or throw(): run at once until control is main's again or the hub's. */
 export function enterFromMain(hub: Hub, op: SwitchOperation): void {
-  op.$fromMain = true;
-  const outer = hub.mainSwitch;
-  hub.mainSwitch = op;
-  hub.main.$state = State.SWITCHED;
-  run(hub, hub.main, op);
-  if (op.$settled) {
-    // Errors that reached main are thrown where main called.
-    void op.value;
-    hub.kick();
-    return;
+  const { target } = op;
+  if (target.$state === State.FRESH) {
+    // Looked up here, where main is current: it may be the program's own code, and start the greenlet itself.
+    const run = target.$function();
+    if (target.$state === State.FRESH) target.$run = run;
   }
+  const { main, mainSwitch: earlier } = hub;
+  let returned = true;
   hub.mainSwitch = op;
-  if (outer !== null) outer.fail(new GreenletError('main switched away again', 'GEVENT_MAIN_NOT_PARKED'));
-  hub.kick();
+  main.$state = State.SWITCHED;
+  op.$begin();
+  try {
+    run(hub, main, op);
+    returned = op.$settled;
+  } finally {
+    op.$immediate = false;
+    if (returned) {
+      // Control is main's, and an earlier switch that went to the hub still waits for what comes next.
+      hub.mainSwitch = earlier;
+      main.$state = earlier === null ? State.LIVE : State.SWITCHED;
+    } else earlier?.fail(new GreenletError('main switched away again', 'GEVENT_MAIN_NOT_PARKED'));
+    hub.kick();
+  }
+  // Errors that reached main are thrown where main called.
+  if (returned) void op.value;
 }
 
 /** A callback of the hub calls switch() or throw(): run at once until control is the hub's again. */
 export function enterFromHub(hub: Hub, op: SwitchOperation): void {
+  op.$begin();
   run(hub, hub, op);
-  op.result = { value: undefined };
+  op.settle(undefined);
 }
 
 function run(hub: Hub, origin: RawGreenlet, op: SwitchOperation): void {
   const { cur, aside } = hub;
   const before = hub.activate();
+  hub.cur = NIL;
+  hub.aside = origin;
   try {
-    const first =
-      op.error === null
-        ? give(hub, origin, op.target, pack(op.args), op.args)
-        : raise(hub, origin, op.target, op.error.error);
+    const first = dispatch(hub, origin, op);
     follow(hub, first, hub.takeThrown());
-  } catch (e) {
-    if (origin === hub.main) {
-      hub.mainSwitch = null;
-      hub.main.$state = State.LIVE;
-    }
-    throw e;
   } finally {
     setActive(before);
     hub.cur = cur;

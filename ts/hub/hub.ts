@@ -13,7 +13,6 @@
 // U3  a waiting slot is woken exactly once: by the core, or by withdraw() when an exception is thrown in
 
 import { config } from '../config.ts';
-import type { Greenlet } from '../gevent-greenlet.ts';
 import { type Clock, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
 import { type Core, Counter, HOLE, type Kind, NIL, Place, Priority, Word } from '../core/contract.ts';
 import {
@@ -25,8 +24,9 @@ import {
   LoopExit,
   SystemExit,
 } from '../exceptions.ts';
+import type { Greenlet } from '../gevent-greenlet.ts';
 import { makeBatch, Pass, runWithCare } from './batch.ts';
-import { watchStores, unwatchStores, type Slices } from './context.ts';
+import { type Slices, unwatchStores, watchStores } from './context.ts';
 import { active, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
 import { Debug } from './debug.ts';
 import { after, follow, NOTHING, threw } from './drive.ts';
@@ -34,8 +34,8 @@ import { type Host, platformHost } from './host.ts';
 import { JoinHub } from './join.ts';
 import { Loop } from './loop.ts';
 import { later, type Operation, Waiter, WaiterList } from './operation.ts';
-import { type Body, Fired, type Fires, isBody, RESUME } from './protocol.ts';
-import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
+import { type Body, Fired, type Fires, isBody, type Park, RESUME } from './protocol.ts';
+import { RawGreenlet, State, SwitchOperation } from './raw.ts';
 
 const { HEAD, TAIL, MASK, BUDGET } = Word;
 
@@ -98,14 +98,17 @@ export class Hub extends RawGreenlet {
   /** @internal What a row of the core belongs to. */ readonly rowOwners: RowOwner[] = [];
   /** @internal D1 */ cur: number = NIL;
   /** @internal D1 */ aside: RawGreenlet;
+  /** @internal For switches that are consumed where they are made. */ readonly spareSwitch: SwitchOperation;
+  /** @internal What the last hop of drive.ts ended with; null: its batch was over. */
+  ended: IteratorResult<Park, unknown> | null = null;
   /** @internal The switch a body has just asked for. */ transfer: SwitchOperation | null = null;
-  /** @internal Value on its way into a switched greenlet. */ payload: unknown = undefined;
   /** @internal Body on its way onto a greenlet's frames. */ callee: Body | null = null;
   /** @internal Value on its way to a frame's caller. */ frameValue: unknown = undefined;
   /** @internal What the next resumed body is sent. */ reply: unknown = RESUME;
   /** @internal */ mainSwitch: SwitchOperation | null = null;
   /** @internal A raw switch gave control to a waiting main. */ settledMain = false;
   /** @internal */ readonly mainWaiters = new WaiterList();
+  /** @internal Waiters to use again. */ readonly spareWaiters: Waiter[] = [];
   /** @internal */ waiterSerial = 0;
   /** @internal Present while the program uses AsyncLocalStorage. */ slices: Slices | null = null;
   /** @internal */ tracer: Tracer | null = null;
@@ -163,6 +166,8 @@ export class Hub extends RawGreenlet {
     this.exceptionStream = { write: (text: string) => this.host.print(text) };
     this.#now = this.#checked = this.clock.now();
     this.core.words[BUDGET] = this.#batch;
+    this.spareSwitch = new SwitchOperation(this, 0, undefined, null);
+    this.spareSwitch.$made = false;
     this.#runBatch = makeBatch(this);
     watchStores(this);
     if (!this.isolated) this.host.onIdle(() => this.#idle());
@@ -370,19 +375,18 @@ export class Hub extends RawGreenlet {
     this.#stamp = -1;
     try {
       for (;;) {
-        const busy = this.loop.$phases;
-        if (busy) this.loop.$prepare();
+        if (this.loop.$phases) this.loop.$prepare();
         const outcome = this.#pass();
         if (outcome === Pass.SETTLED) return outcome;
         // A flood of ready ones ends its pass on time, and what is due is not kept waiting by it.
         const settled = this.#due();
-        if (busy) this.loop.$check();
+        if (this.loop.$phases) this.loop.$check();
         if (settled) return Pass.SETTLED;
         if (outcome === Pass.TIME) return outcome;
         const { words } = this.core;
         if (words[HEAD] === words[TAIL]) {
           // An idle watcher asks for another turn, but not at the expense of the platform's.
-          return busy && this.loop.$idle() && !this.clock.virtual ? Pass.TIME : Pass.EMPTY;
+          return this.loop.$phases && this.loop.$idle() && !this.clock.virtual ? Pass.TIME : Pass.EMPTY;
         }
         if (!this.clock.virtual && this.#now - this.#sliceStart >= config.switchInterval * 1000) return Pass.TIME;
       }
@@ -413,7 +417,7 @@ export class Hub extends RawGreenlet {
     }
     const g = this.owners[slot] as RawGreenlet;
     this.tracer?.('switch', this, g);
-    follow(this, g);
+    follow(this, g, NOTHING);
     return this.settledMain;
   }
 
@@ -580,9 +584,8 @@ export class Hub extends RawGreenlet {
     }
     let waiter = this.mainWaiters.first;
     while (waiter !== null) {
-      const following: Waiter | null = waiter.after;
       waiter.$throw(this, error);
-      waiter = following;
+      waiter = this.mainWaiters.first;
     }
   }
 
@@ -599,15 +602,16 @@ export class Hub extends RawGreenlet {
   whoWaits(): string[] {
     const lines: string[] = [];
     for (let waiter = this.mainWaiters.first; waiter !== null; waiter = waiter.after) {
-      lines.push(`main in ${this.#where(waiter.slot, waiter.op.describe())}`);
+      lines.push(`main in ${this.#where(waiter.slot, waiter.op?.describe() ?? '')}`);
     }
     for (let slot = 0; slot < this.owners.length; ++slot) {
-      const owner = this.owners[slot];
-      if (!(owner instanceof RawGreenlet)) continue;
+      let owner: unknown = this.owners[slot];
+      if (owner instanceof Waiter && owner.owner?.$slot === slot) owner = owner.owner;
+      if (!(owner instanceof RawGreenlet) || owner.dead) continue;
       if (owner.$state === State.QUEUED) lines.push(`${owner} not started yet`);
       else if (this.asyncBodies.has(owner)) {
         const first = owner.$more?.waiters?.first ?? null;
-        lines.push(`${owner} in ${first === null ? 'await of a foreign promise' : first.op.describe()}`);
+        lines.push(`${owner} in ${first === null ? 'await of a foreign promise' : first.op?.describe()}`);
       } else if (owner.$state === State.SWITCHED) lines.push(`${owner} switched away`);
       else if (slot !== this.cur) lines.push(`${owner} in ${this.#where(slot, null)}`);
     }
@@ -632,7 +636,10 @@ export class Hub extends RawGreenlet {
    */
   throwInMain(error: unknown, since = 0): boolean {
     for (let waiter = this.mainWaiters.first; waiter !== null; waiter = waiter.after) {
-      if (waiter.serial > since) return waiter.$throw(this, error);
+      if (waiter.serial > since) {
+        waiter.$throw(this, error);
+        return true;
+      }
     }
     return false;
   }
@@ -643,7 +650,7 @@ export class Hub extends RawGreenlet {
   }
 
   /** @internal */
-  takeMainError(_waiter: Waiter): { error: unknown } | null {
+  takeMainError(): { error: unknown } | null {
     return this.#mainErrors.length === 0 ? null : (this.#mainErrors.shift() as { error: unknown });
   }
 
@@ -728,10 +735,7 @@ export class Hub extends RawGreenlet {
   }
 
   /** `spawn` on this hub, from wherever. */
-  spawn<A extends unknown[], R>(
-    fn: (...args: A) => R,
-    ...args: A
-  ): SpawnedBy<R> {
+  spawn<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): SpawnedBy<R> {
     return spawnOn(this, fn, args) as SpawnedBy<R>;
   }
 

@@ -4,6 +4,7 @@ import { NIL, Place, Priority } from '../core/contract.ts';
 import { GeventError } from '../exceptions.ts';
 import type { Hub } from './hub.ts';
 import { SingleUse } from './operation.ts';
+import { getcurrent } from './raw.ts';
 
 export class JoinHub extends SingleUse<boolean> {
   readonly #timeoutMs: number | null;
@@ -20,7 +21,7 @@ export class JoinHub extends SingleUse<boolean> {
 
   begin(hub: Hub, slot: number): boolean {
     this.use();
-    if (hub.cur !== NIL && hub.cur === slot) {
+    if (getcurrent() !== hub.main) {
       throw new GeventError('GEVENT_MAIN_ONLY', 'hub.join(): only possible from the MAIN greenlet');
     }
     this.#slot = slot;

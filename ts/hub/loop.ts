@@ -5,9 +5,9 @@
 import { describe, type Seconds, toMs } from '../core/clock.ts';
 import { Counter, Kind, NIL, Place, Priority } from '../core/contract.ts';
 import { GeventError } from '../exceptions.ts';
-import type { SliceContext } from './raw.ts';
 import type { Hub } from './hub.ts';
 import { Fired, type Fires } from './protocol.ts';
+import type { SliceContext } from './raw.ts';
 
 export type AnyFunction = (...args: any[]) => unknown;
 
@@ -17,6 +17,7 @@ export class Callback implements Fires<Hub> {
   args: unknown[] | null;
   readonly #hub: Hub;
   #slot: number;
+  #running: AnyFunction | null = null;
   readonly #context: SliceContext | null;
 
   /** @internal */
@@ -60,15 +61,18 @@ export class Callback implements Fires<Hub> {
     this.#slot = NIL;
     hub.release(slot);
     const { callback, args } = this;
+    this.#running = callback;
     this.callback = null;
     if (hub.slices === null) hub.callback(this, callback as AnyFunction, args as unknown[]);
     else hub.slices.call(this.#context, () => hub.callback(this, callback as AnyFunction, args as unknown[]));
-    this.args = null;
+    this.args = this.#running = null;
     return Fired.DONE;
   }
 
   toString(): string {
-    return `<callback ${this.callback?.name || (this.args === null ? 'stopped' : '')} args=(${(this.args ?? []).map(describe).join(', ')})>`;
+    const fn = this.callback ?? this.#running;
+    if (fn === null) return '<callback stopped>';
+    return `<callback ${fn.name || 'anonymous'} args=(${(this.args ?? []).map(describe).join(', ')})>`;
   }
 }
 
@@ -114,7 +118,10 @@ export abstract class Watcher {
     const active = this.active;
     if (active) this.$uncount();
     this.#ref = ref;
-    if (active) this.$count();
+    if (!active) return;
+    this.$count();
+    // The platform's timer goes by it, too.
+    this.loop.$hub.kick();
   }
 
   /** 2 (first) to -2, settable while inactive. */
@@ -132,13 +139,18 @@ export abstract class Watcher {
     if (typeof callback !== 'function') {
       throw new TypeError(`${this.$kind}.start(callback): expected a function, got ${describe(callback)}`);
     }
-    if (this.#closed) throw new GeventError('GEVENT_WATCHER_CLOSED', `${this}: this watcher is closed`);
+    this.$open();
     if (this.active) this.stop();
     this.callback = callback;
     this.args = args;
     this.$count();
     this.$arm();
     this.loop.$hub.kick();
+  }
+
+  /** @internal Refuse what a closed watcher cannot do. */
+  protected $open(): void {
+    if (this.#closed) throw new GeventError('GEVENT_WATCHER_CLOSED', `${this}: this watcher is closed`);
   }
 
   stop(): void {
@@ -255,10 +267,12 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
     if (typeof callback !== 'function') {
       throw new TypeError(`timer.again(callback): expected a function, got ${describe(callback)}`);
     }
+    this.$open();
     this.stop();
+    if (this.#repeatMs === 0) return;
     this.callback = callback;
     this.args = args;
-    if (this.#repeatMs > 0) this.#armFor(this.#repeatMs);
+    this.#armFor(this.#repeatMs);
   }
 
   /** @internal */
@@ -279,8 +293,26 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
   }
 }
 
+/**
+ * A watcher whose events come from where the platform does not look: no handle of its keeps a process alive for them, so a
+ * referenced one holds it by a timer.
+ */
+abstract class OutsideWatcher extends Watcher {
+  protected override $count(): void {
+    super.$count();
+    this.loop.$outside.add(this);
+    this.loop.$hold(this, this.ref);
+  }
+
+  protected override $uncount(): void {
+    super.$uncount();
+    this.loop.$outside.delete(this);
+    this.loop.$hold(this, false);
+  }
+}
+
 /** Called once for each `send()` that is seen, from wherever it came. */
-export class AsyncWatcher extends Watcher {
+export class AsyncWatcher extends OutsideWatcher {
   #active = false;
   #queued: Callback | null = null;
 
@@ -355,7 +387,7 @@ export class PhaseWatcher extends Watcher {
 }
 
 /** Calls back when the process gets a signal. */
-export class SignalWatcher extends Watcher {
+export class SignalWatcher extends OutsideWatcher {
   readonly #name: string;
   #active = false;
   readonly #handler = () => {
@@ -379,14 +411,11 @@ export class SignalWatcher extends Watcher {
   protected $arm(): void {
     this.#active = true;
     process.on(this.#name, this.#handler);
-    // A signal handler never keeps a Node process alive by itself; a referenced watcher holds it by a timer of its own.
-    this.loop.$hold(this, this.ref);
   }
 
   protected $disarm(): void {
     this.#active = false;
     process.off(this.#name, this.#handler);
-    this.loop.$hold(this, false);
   }
 }
 
@@ -413,6 +442,7 @@ export class Loop {
   /** @internal */ readonly $hub: Hub;
   /** @internal True while there are prepare, check or idle watchers. */ $phases = false;
   readonly #phases: Record<string, Set<PhaseWatcher>> = { prepare: new Set(), check: new Set(), idle: new Set() };
+  /** @internal Active watchers of events from outside. */ readonly $outside = new Set<Watcher>();
   readonly #held = new Map<unknown, unknown>();
   #iteration = 0;
   #explicitRefs = 0;
@@ -508,7 +538,11 @@ export class Loop {
   /** @internal Keep the process alive while `on`. */
   $hold(key: unknown, on: boolean): void {
     const held = this.#held.get(key);
-    if (on && held === undefined) this.#held.set(key, setInterval(() => {}, 2 ** 30));
+    if (on && held === undefined)
+      this.#held.set(
+        key,
+        setInterval(() => {}, 2 ** 30),
+      );
     else if (!on && held !== undefined) {
       this.#held.delete(key);
       clearInterval(held as ReturnType<typeof setInterval>);
@@ -552,6 +586,7 @@ export class Loop {
 
   /** @internal */
   $destroy(): void {
+    for (const watcher of this.$outside) watcher.close();
     for (const held of this.#held.values()) clearInterval(held as ReturnType<typeof setInterval>);
     this.#held.clear();
     for (const set of Object.values(this.#phases)) for (const watcher of set) watcher.close();

@@ -12,7 +12,7 @@ import { Kind, NIL, Priority, RowKind } from '../core/contract.ts';
 import { BlockingSwitchOutError, OperationError } from '../exceptions.ts';
 import { active, debugging, greenletOfContext, setActive, threadHub } from './current.ts';
 import type { Hub, RowOwner } from './hub.ts';
-import { Fired, PARK, type Park, RESUME } from './protocol.ts';
+import { Fired, type Fires, PARK, type Park, RESUME } from './protocol.ts';
 import type { RawGreenlet } from './raw.ts';
 
 export abstract class Operation<T> implements PromiseLike<T> {
@@ -72,17 +72,76 @@ export abstract class Operation<T> implements PromiseLike<T> {
     const owner = active === null ? greenletOfContext() : null;
     const hub = owner === null ? (active ?? threadHub()) : owner.$hub;
     if (debugging) hub.debug.consumed(this);
-    const waiter = new Waiter<T, A, B>(this, onDone ?? null, onFailed ?? null);
+    const pending = new Outcome<A | B>();
+    const waiter = hub.spareWaiters.pop() ?? new Waiter();
+    waiter.op = this;
+    waiter.done = onDone ?? null;
+    waiter.failed = onFailed ?? null;
+    waiter.pending = pending;
     waiter.start(hub, owner);
-    return waiter;
+    return pending;
   }
 }
 
-/** What `then` gives: can be chained and awaited. */
+/** What `then` gives: it can be chained and awaited. */
 export interface Pending<T> extends PromiseLike<T> {
   catch<B = never>(onFailed?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<T | B>;
   finally(onFinally?: (() => void) | null): Promise<T>;
 }
+
+/** The same; makes a promise only if it is chained. */
+class Outcome<T> implements Pending<T> {
+  /** Nothing yet, a promise of the outcome, or the value wrapped. */
+  #chain: PromiseWithResolvers<T> | Settled | null = null;
+
+  /** @internal */
+  $settle(value: unknown): void {
+    const chain = this.#chain;
+    if (chain === null) this.#chain = value === undefined ? NOTHING_GIVEN : new Settled(value);
+    else (chain as PromiseWithResolvers<T>).resolve(value as T);
+  }
+
+  /** @internal If nobody chained, nobody will hear of it unless the platform does. */
+  $reject(error: unknown): void {
+    this.#chain ??= Promise.withResolvers();
+    (this.#chain as PromiseWithResolvers<T>).reject(error);
+  }
+
+  #promise(): Promise<T> {
+    let chain = this.#chain;
+    if (chain === null || chain instanceof Settled) {
+      const made = Promise.withResolvers<T>();
+      if (chain !== null) made.resolve(chain.value as T);
+      this.#chain = chain = made;
+    }
+    return chain.promise;
+  }
+
+  then<C = T, D = never>(
+    onDone?: ((value: T) => C | PromiseLike<C>) | null,
+    onFailed?: ((error: unknown) => D | PromiseLike<D>) | null,
+  ): Promise<C | D> {
+    return this.#promise().then(onDone, onFailed);
+  }
+
+  catch<D = never>(onFailed?: ((error: unknown) => D | PromiseLike<D>) | null): Promise<T | D> {
+    return this.#promise().catch(onFailed);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return this.#promise().finally(onFinally);
+  }
+}
+
+class Settled {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
+const NOTHING_GIVEN = new Settled(undefined);
 
 /** An operation with state of its own: it can be consumed once, by one consumer. */
 export abstract class SingleUse<T> extends Operation<T> {
@@ -90,14 +149,17 @@ export abstract class SingleUse<T> extends Operation<T> {
 
   /** Call first in begin(). */
   protected use(): void {
-    if (this.#used) {
-      throw new OperationError(
-        'GEVENT_OPERATION_REUSED',
-        `${this.describe()}: this operation was consumed before; call the function again for another`,
-      );
-    }
+    if (this.#used) throw reused(this);
     this.#used = true;
   }
+}
+
+/** What a second consumption of an operation with state gets. */
+export function reused(op: { describe(): string }): OperationError {
+  return new OperationError(
+    'GEVENT_OPERATION_REUSED',
+    `${op.describe()}: this operation was consumed before; call the function again for another`,
+  );
 }
 
 /** An operation that waits on a row of its own, until this side wakes it or its time is up. */
@@ -155,7 +217,6 @@ export class WaiterList {
   last: Waiter | null = null;
 
   push(waiter: Waiter): void {
-    waiter.list = this;
     waiter.before = this.last;
     if (this.last === null) this.first = waiter;
     else this.last.after = waiter;
@@ -167,177 +228,148 @@ export class WaiterList {
     else waiter.before.after = waiter.after;
     if (waiter.after === null) this.last = waiter.before;
     else waiter.after.before = waiter.before;
-    waiter.list = waiter.before = waiter.after = null;
+    waiter.before = waiter.after = null;
   }
 }
 
 // `await` passes two native functions, so settling them in the loop is safe and saves a promise and a microtask. Callbacks
 // of a direct `op.then(f)` are called from the loop as well, with no hub active, and from a microtask if the
 // operation did not have to wait, never from inside `then`.
-/** One `then` of an operation: a slot, two callbacks, and whose it is. */
-// biome-ignore lint/suspicious/noThenProperty: a waiter is what then() returns
-export class Waiter<T = any, A = any, B = any> implements Pending<A | B> {
-  readonly op: Operation<T>;
-  readonly #done: ((value: T) => A | PromiseLike<A>) | null;
-  readonly #failed: ((error: unknown) => B | PromiseLike<B>) | null;
+//
+// Waiters are used again: at 110 bytes they would be most of what an await allocates. So nobody outside keeps one.
+// A body that waits for one thing, as it mostly does, waits in its own slot; only further ones at once take others.
+/** One `then` of an operation: a slot, two callbacks, and a place in the list of those its owner waits in. */
+export class Waiter implements Fires<Hub> {
+  op: Operation<any> | null = null;
+  done: ((value: any) => unknown) | null = null;
+  failed: ((error: unknown) => unknown) | null = null;
+  pending: Outcome<any> | null = null;
   slot = NIL;
   /** Order of starting, over all waiters of the hub; a Timeout in main looks at it. */
   serial = 0;
+  /** Whose it is; null: main. */
   owner: RawGreenlet | null = null;
-  list: WaiterList | null = null;
   before: Waiter | null = null;
   after: Waiter | null = null;
-  #chain: PromiseWithResolvers<A | B> | null = null;
-  #outcome: { ok: boolean; value: unknown } | null = null;
-
-  constructor(
-    op: Operation<T>,
-    done: ((value: T) => A | PromiseLike<A>) | null,
-    failed: ((error: unknown) => B | PromiseLike<B>) | null,
-  ) {
-    this.op = op;
-    this.#done = done;
-    this.#failed = failed;
-  }
 
   start(hub: Hub, owner: RawGreenlet | null): void {
+    if (hub.inCallback()) return this.#failLater(hub, new BlockingSwitchOutError());
+    const pending = owner === null ? hub.takeMainError() : owner.$takeError();
+    if (pending !== null) return this.#failLater(hub, pending.error);
+    const op = this.op as Operation<any>;
     this.owner = owner;
-    this.serial = ++hub.waiterSerial;
-    const waiters = owner === null ? hub.mainWaiters : owner.$waiters();
-    let error: unknown;
+    const list = owner === null ? hub.mainWaiters : owner.$waiters();
     try {
-      if (hub.inCallback()) throw new BlockingSwitchOutError();
-      const pending = owner === null ? hub.takeMainError(this) : owner.$takeError();
-      if (pending !== null) throw pending.error;
-      const slot = hub.take(Kind.WAITER, this);
-      let complete = false;
-      try {
-        complete = this.op.begin(hub, slot);
-        if (!complete) {
-          this.slot = slot;
-          waiters.push(this);
-          hub.kick();
-          return;
-        }
-        const value = this.op.complete(hub, slot);
-        hub.release(slot);
-        later(() => this.#succeed(value));
+      if (owner !== null && list.first === null && owner.$slot >= 0) {
+        this.slot = owner.$slot;
+        hub.owners[this.slot] = this;
+      } else this.slot = hub.take(Kind.WAITER, this);
+      if (!op.begin(hub, this.slot)) {
+        // Behind what begin() may have started: a Timeout of this very wait is meant for it.
+        this.serial = ++hub.waiterSerial;
+        list.push(this);
+        hub.kick();
         return;
-      } catch (e) {
-        hub.release(slot);
-        throw e;
       }
-    } catch (e) {
-      error = e;
+      const value = op.complete(hub, this.slot);
+      this.#leave(hub);
+      later(() => this.#succeed(hub, value));
+    } catch (error) {
+      this.#leave(hub);
+      this.#failLater(hub, error);
     }
-    later(() => this.#fail(error));
+  }
+
+  /** Give the slot back, or its owner's own back to it. */
+  #leave(hub: Hub): void {
+    const { slot, owner } = this;
+    if (slot === NIL) return;
+    this.slot = NIL;
+    if (owner !== null && owner.$slot === slot) hub.owners[slot] = owner;
+    else hub.release(slot);
+  }
+
+  #unlist(hub: Hub): void {
+    const { owner } = this;
+    (owner === null ? hub.mainWaiters : owner.$waiters()).remove(this);
+  }
+
+  #failLater(hub: Hub, error: unknown): void {
+    later(() => this.#fail(hub, error));
   }
 
   /** @internal The loop: this slot's turn has come. */
   $fire(hub: Hub, slot: number): number {
-    this.list?.remove(this);
-    this.slot = NIL;
-    let value: T;
+    this.#unlist(hub);
+    let value: unknown;
     try {
-      value = this.op.complete(hub, slot);
+      value = (this.op as Operation<unknown>).complete(hub, slot);
     } catch (error) {
-      hub.release(slot);
-      hub.outside(() => this.#fail(error));
+      this.#leave(hub);
+      hub.outside(() => this.#fail(hub, error));
       return Fired.SETTLED;
     }
-    hub.release(slot);
+    this.#leave(hub);
     setActive(null);
-    this.#succeed(value);
+    this.#succeed(hub, value);
     setActive(hub);
     return Fired.SETTLED;
   }
 
   /** @internal Nobody will hear of it any more: leave without a word. */
   $drop(hub: Hub): void {
-    this.list?.remove(this);
-    if (this.slot === NIL) return;
-    const slot = this.slot;
-    this.slot = NIL;
+    const { slot, op } = this;
+    this.#unlist(hub);
     hub.withdraw(slot);
-    this.op.abandon(hub, slot);
-    hub.release(slot);
+    op?.abandon(hub, slot);
+    this.#leave(hub);
+    this.#spare(hub);
   }
 
-  /** @internal End the wait with an exception. False if it is over already. */
-  $throw(hub: Hub, error: unknown): boolean {
-    const slot = this.slot;
-    if (slot === NIL) return false;
-    this.list?.remove(this);
-    this.slot = NIL;
+  /** @internal End the wait with an exception. */
+  $throw(hub: Hub, error: unknown): void {
+    const { slot } = this;
+    this.#unlist(hub);
     hub.withdraw(slot);
     let thrown = error;
     try {
-      this.op.abandon(hub, slot);
+      this.op?.abandon(hub, slot);
     } catch (e) {
       thrown = e;
     }
-    hub.release(slot);
-    hub.outside(() => this.#fail(thrown));
-    return true;
+    this.#leave(hub);
+    hub.outside(() => this.#fail(hub, thrown));
   }
 
-  #succeed(value: T): void {
-    const done = this.#done;
-    if (done === null) return this.#settle(true, value);
+  #succeed(hub: Hub, value: unknown): void {
+    const { done, pending } = this;
+    this.#spare(hub);
+    if (done === null) return pending?.$settle(value);
     try {
-      this.#settle(true, done(value));
+      pending?.$settle(done(value));
     } catch (error) {
-      this.#settle(false, error);
+      pending?.$reject(error);
     }
   }
 
-  #fail(error: unknown): void {
-    const failed = this.#failed;
-    if (failed === null) return this.#settle(false, error);
+  #fail(hub: Hub, error: unknown): void {
+    const { failed, pending } = this;
+    this.#spare(hub);
+    if (failed === null) return pending?.$reject(error);
     try {
-      this.#settle(true, failed(error));
+      pending?.$settle(failed(error));
     } catch (e) {
-      this.#settle(false, e);
+      pending?.$reject(e);
     }
   }
 
-  #settle(ok: boolean, value: unknown): void {
-    if (this.#chain !== null) {
-      if (ok) this.#chain.resolve(value as A);
-      else this.#chain.reject(value);
-    } else if (!ok) {
-      // Nobody chained, so nobody will hear of it unless the platform does.
-      this.#chain = Promise.withResolvers();
-      this.#chain.reject(value);
-    } else if (value !== undefined) this.#outcome = { ok, value };
-    else this.#outcome = SETTLED;
-  }
-
-  #promise(): Promise<A | B> {
-    if (this.#chain === null) {
-      this.#chain = Promise.withResolvers();
-      if (this.#outcome !== null) this.#chain.resolve(this.#outcome.value as A);
-    }
-    return this.#chain.promise;
-  }
-
-  then<C = A | B, D = never>(
-    onDone?: ((value: A | B) => C | PromiseLike<C>) | null,
-    onFailed?: ((error: unknown) => D | PromiseLike<D>) | null,
-  ): Promise<C | D> {
-    return this.#promise().then(onDone, onFailed);
-  }
-
-  catch<D = never>(onFailed?: ((error: unknown) => D | PromiseLike<D>) | null): Promise<A | B | D> {
-    return this.#promise().catch(onFailed);
-  }
-
-  finally(onFinally?: (() => void) | null): Promise<A | B> {
-    return this.#promise().finally(onFinally);
+  /** Over: another await may use it. */
+  #spare(hub: Hub): void {
+    this.op = this.done = this.failed = this.pending = this.owner = null;
+    if (hub.spareWaiters.length < 1024) hub.spareWaiters.push(this);
   }
 }
 
-const SETTLED = { ok: true, value: undefined };
 const settled = Promise.resolve();
 
 /** Run `fn` in a microtask. A bare promise reaction: queueMicrotask costs three times as much. */

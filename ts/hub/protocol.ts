@@ -30,6 +30,9 @@ export const SWITCH: IteratorYieldResult<Park> = message('switch');
 /** What an operation without a value answers when it is done. */
 export const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
+/** What a switch gives its caller. `yield*` reads it at once, so one serves all. */
+export const ARRIVED: { done: true; value: unknown } = { done: true, value: undefined };
+
 export type Body = Generator<Park, unknown, unknown>;
 
 const prototype: Body = Object.getPrototypeOf(Object.getPrototypeOf((function* () {})()));
@@ -40,9 +43,7 @@ export const throwInBody: (this: Body, error: unknown) => IteratorResult<Park, u
 
 /** True for generator objects, also those of another realm. */
 export function isBody(value: unknown): value is Body {
-  return (
-    typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Generator]'
-  );
+  return typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object Generator]';
 }
 
 /** What the owner of a slot did when its turn came. */
@@ -60,3 +61,6 @@ export interface Fires<H> {
   /** The slot's turn has come. The slot is loose. */
   $fire(hub: H, slot: number): number;
 }
+
+/** Where a greenlet is in its life; drawn in raw.ts. */
+export const State = { FRESH: 0, QUEUED: 1, LIVE: 2, SWITCHED: 3, DEAD: 4 } as const;

@@ -15,10 +15,10 @@ import { GreenletError, GreenletExit } from '../exceptions.ts';
 import { active, debugging, greenletOfContext, threadHub } from './current.ts';
 import { enterFromHub, enterFromMain } from './drive.ts';
 import type { Hub } from './hub.ts';
-import { SingleUse, WaiterList } from './operation.ts';
-import { type Body, type Park, RESUME, SWITCH } from './protocol.ts';
+import { Operation, reused, WaiterList } from './operation.ts';
+import { ARRIVED, type Body, type Park, RESUME, State, SWITCH } from './protocol.ts';
 
-export const State = { FRESH: 0, QUEUED: 1, LIVE: 2, SWITCHED: 3, DEAD: 4 } as const;
+export { State } from './protocol.ts';
 
 /** What a raw greenlet can run: a generator function, or a plain function, which cannot switch. */
 export type RawRun = (this: any, ...args: any[]) => unknown;
@@ -71,7 +71,7 @@ export class RawGreenlet {
 
   /**
    * @param run - generator or plain function; it may also come from a subclass as method `run`, or be assigned later
-   * @param parent - who gets the result; default: the current greenlet
+   * @param parent - who gets the result, on whose hub it runs; default: the current greenlet
    */
   constructor(run?: RawRun | null, parent?: RawGreenlet | null, hub?: Hub | null) {
     if (parent !== undefined && parent !== null && !(parent instanceof RawGreenlet)) {
@@ -79,7 +79,7 @@ export class RawGreenlet {
     }
     this.$run = run ?? null;
     if (hub === undefined) {
-      this.$hub = active ?? threadHub();
+      this.$hub = parent?.$hub ?? active ?? threadHub();
       this.$parent = parent ?? this.$defaultParent();
     } else {
       // Internal: hubs set their own, and neither they nor main have a parent that receives anything.
@@ -107,14 +107,14 @@ export class RawGreenlet {
 
   /** Who gets the result, or the exception, when this one ends. */
   get parent(): RawGreenlet | null {
-    return this.$parent;
+    return this.$parent ?? this.$hub;
   }
 
   set parent(parent: RawGreenlet) {
     if (!(parent instanceof RawGreenlet)) {
       throw new TypeError(`parent: expected a greenlet, got ${describe(parent)}`);
     }
-    for (let g: RawGreenlet | null = parent; g !== null; g = g.$parent) {
+    for (let g: RawGreenlet | null = parent; g !== null; g = g.parent) {
       if (g === this) throw new RangeError('cyclic parent chain');
     }
     if (parent.$hub !== this.$hub) throw new RangeError('parent cannot be on a different hub');
@@ -139,17 +139,33 @@ export class RawGreenlet {
    * them as its arguments.
    * @throws GreenletError in the caller if there is nothing to run
    */
-  switch(...args: unknown[]): SwitchOperation {
-    return transfer(new SwitchOperation(this, args, null));
+  switch(...args: unknown[]): SwitchOperation;
+  switch(value?: unknown, ...rest: unknown[]): SwitchOperation {
+    const hub = active;
+    // biome-ignore lint/complexity/noArguments: an array for every switch is a tenth of its cost
+    const count = arguments.length;
+    if (hub !== null && !debugging && count <= 1) {
+      // Made and consumed in one breath, as it mostly is, one object serves every switch of the hub.
+      const spare = hub.spareSwitch;
+      if (!spare.$made && !hub.inCallback()) {
+        spare.$made = true;
+        spare.target = this;
+        spare.count = count;
+        spare.payload = value;
+        return spare;
+      }
+    }
+    return transfer(new SwitchOperation(this, count, count > 1 ? [value, ...rest] : value, null));
   }
 
   /**
    * Raise an exception where this greenlet is suspended; else like `switch`. Without argument a GreenletExit. One that never
    * started dies without running, and the exception goes to its parent.
-   * @param error - an Error (or anything else that is no class), or an exception class, made with `args`
+   * @param error - an Error, or a class of errors, which is made with `args`
+   * @throws TypeError in the caller if it is neither
    */
   throw(error: unknown = GreenletExit, ...args: unknown[]): SwitchOperation {
-    return transfer(new SwitchOperation(this, [], { error: exceptionFrom(error, args) }));
+    return transfer(new SwitchOperation(this, 0, undefined, { error: exceptionFrom(error, args) }));
   }
 
   /** @internal Where the body's frame is kept. */
@@ -209,6 +225,7 @@ export class RawGreenlet {
 
   /** @internal Dead, with nothing left in the core. */
   $end(): void {
+    if (debugging) this.$hub.debug.ended(this);
     this.$state = State.DEAD;
     this.$run = null;
     this.$body = null;
@@ -270,19 +287,30 @@ export class RawGreenlet {
 Object.defineProperty(RawGreenlet, 'name', { value: 'greenlet' });
 
 /** Control on its way to another greenlet. In a body `yield*` it; from main, `value` has what came back. */
-export class SwitchOperation extends SingleUse<any> {
-  /** @internal */ readonly target: RawGreenlet;
-  /** @internal */ readonly args: unknown[];
-  /** @internal */ readonly error: { error: unknown } | null;
+export class SwitchOperation extends Operation<any> {
+  /** @internal */ target: RawGreenlet;
+  /** @internal How many arguments. */ count: number;
+  /** @internal They, as greenlet packs them: none, one, an array of several. */ payload: unknown;
+  /** @internal */ error: { error: unknown } | null;
+  /** @internal Described and not consumed. */ $made = true;
   /** @internal Filled when main got control back. */ result: { value: unknown } | null = null;
-  #waiting: { resolve(value: unknown): void; reject(error: unknown): void } | null = null;
+  /** @internal Made by main or a callback, and carried out at once. */ $begun = false;
+  /** @internal That is going on now: an error is thrown where main called. */ $immediate = false;
   #failure: { error: unknown } | null = null;
+  #promise: PromiseWithResolvers<unknown> | null = null;
 
-  constructor(target: RawGreenlet, args: unknown[], error: { error: unknown } | null) {
+  constructor(target: RawGreenlet, count: number, payload: unknown, error: { error: unknown } | null) {
     super();
     this.target = target;
-    this.args = args;
+    this.count = count;
+    this.payload = payload;
     this.error = error;
+  }
+
+  /** @internal The arguments, for one that starts with them. */
+  get args(): unknown[] {
+    if (this.count > 1) return this.payload as unknown[];
+    return this.count === 0 ? [] : [this.payload];
   }
 
   describe(): string {
@@ -304,26 +332,36 @@ export class SwitchOperation extends SingleUse<any> {
   /** @internal Main gets control back by this. */
   settle(value: unknown): void {
     this.result = { value };
-    this.#waiting?.resolve(value);
+    this.#promise?.resolve(value);
   }
 
   /** @internal */
   fail(error: unknown): void {
     this.#failure = { error };
-    this.#waiting?.reject(error);
+    this.#promise?.reject(error);
+  }
+
+  /** @internal */
+  $begin(): void {
+    if (!this.$made) throw reused(this);
+    this.$made = false;
+    this.$begun = this.$immediate = true;
+  }
+
+  /** @internal Somebody will hear of an error. */
+  get $heard(): boolean {
+    return this.$immediate || this.#promise !== null;
   }
 
   override next(sent?: unknown): IteratorResult<Park, any> {
     const hub = active;
     if (hub === null) return super.next(sent);
-    if (sent === RESUME) {
-      const value = hub.payload;
-      hub.payload = undefined;
-      return { done: true, value };
-    }
-    this.use();
+    if (sent === RESUME) return ARRIVED;
+    if (!this.$made) throw reused(this);
+    this.$made = false;
     if (debugging) hub.debug.consumed(this);
-    hub.transfer = this;
+    // Mostly it is the same object again, and a compare is cheaper than the collector's write barrier.
+    if (hub.transfer !== this) hub.transfer = this;
     return SWITCH;
   }
 
@@ -331,23 +369,21 @@ export class SwitchOperation extends SingleUse<any> {
     onDone?: ((value: any) => A | PromiseLike<A>) | null,
     onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    const made = new Promise<unknown>((resolve, reject) => {
-      if (this.#failure !== null) reject(this.#failure.error);
-      else if (this.result !== null) resolve(this.result.value);
-      else if (this.$fromMain) this.#waiting = { resolve, reject };
-      else
-        reject(
+    if (this.#promise === null) {
+      this.#promise = Promise.withResolvers();
+      if (this.#failure !== null) this.#promise.reject(this.#failure.error);
+      else if (this.result !== null) this.#promise.resolve(this.result.value);
+      else if (!this.$begun) {
+        this.#promise.reject(
           new GreenletError(
             `${this.describe()}: an async body cannot switch; use a generator body`,
             'GEVENT_SWITCH_IN_ASYNC',
           ),
         );
-    });
-    return made.then(onDone, onFailed);
+      }
+    }
+    return this.#promise.promise.then(onDone, onFailed);
   }
-
-  /** @internal Made by main and carried out. */
-  $fromMain = false;
 
   /** @internal Control came back to main. */
   get $settled(): boolean {
@@ -364,10 +400,9 @@ export class SwitchOperation extends SingleUse<any> {
 }
 
 function transfer(op: SwitchOperation): SwitchOperation {
-  const hub = op.target.$hub;
   if (active === null) {
-    if (greenletOfContext() === null) enterFromMain(hub, op);
-  } else if (active.inCallback()) enterFromHub(hub, op);
+    if (greenletOfContext() === null) enterFromMain(op.target.$hub, op);
+  } else if (active.inCallback()) enterFromHub(active, op);
   return op;
 }
 
@@ -397,4 +432,3 @@ export function getcurrent(): RawGreenlet {
   if (hub !== null) return hub.cur === NIL ? hub.aside : (hub.owners[hub.cur] as RawGreenlet);
   return greenletOfContext() ?? threadHub().main;
 }
-
