@@ -17,7 +17,7 @@ main() {
     build) core; build ;;
     core) core ;;
     start) core; build; node examples/run.ts; node bench/run.ts --quick ;;
-    test) core; biome check --error-on-warnings .; tsc; vitest run "$@" ;;
+    test) core; biome check --error-on-warnings .; tsc; vitest run --testTimeout=60000 "$@" ;;
     bench) core >&2; exec node bench/run.ts "$@" ;;
     example) core >&2; exec node "examples/${1:?build.sh example: which one?}.ts" "${@:2}" ;;
     *) fail "no command $command: see the head of build.sh" ;;

@@ -14,7 +14,15 @@ import { type Hub, type RowOwner, setSpawner } from './hub/hub.ts';
 import type { Callback } from './hub/loop.ts';
 import { type Operation, SingleUse, Waiter } from './hub/operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park } from './hub/protocol.ts';
-import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State, SwitchOperation } from './hub/raw.ts';
+import {
+  exceptionFrom,
+  getcurrent,
+  RawGreenlet,
+  type RawRun,
+  type SliceContext,
+  State,
+  SwitchOperation,
+} from './hub/raw.ts';
 import { expired, type Limit, limitMs, Timeout } from './timeout.ts';
 import { isThenable, settle, unwind } from './unwind.ts';
 
@@ -253,7 +261,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     this.$result = error;
     const quiet = (this.$flags & QUIET) !== 0;
     this.#ended();
-    if (!quiet) this.$hub.handleError((this.$flags & TO_MAIN) === 0 ? this : null, error);
+    if (!quiet) this.$hub.$route((this.$flags & TO_MAIN) === 0 ? this : null, error);
     // Last, so that the report has them.
     this.$args = NO_ARGS;
     return false;
@@ -286,8 +294,8 @@ export class Greenlet<T = any> extends RawGreenlet {
     const more = this.$more;
     if (more !== null) {
       more.callers = null;
-      more.pendingError = null;
-      if (this.#cutShort()) more.controller?.abort(this.$result);
+      more.pendingErrors = null;
+      if (this.#cutShort()) this.$abort(this.$result);
       more.locals = null;
     }
     if (debugging) hub.debug.ended(this);
@@ -513,10 +521,12 @@ export class Greenlet<T = any> extends RawGreenlet {
   #addLink(callback: unknown, type: new (greenlet: Greenlet, callback: any) => Link): void {
     if (typeof callback !== 'function') throw new TypeError(`link: expected a function, got ${describe(callback)}`);
     const link = new type(this, callback);
+    link.context = this.$hub.slices?.capture() ?? null;
     const more = this.$extras();
     more.links ??= new Set();
-    more.links.add(link);
+    // In this order: without room for it, it is not there.
     link.attach();
+    more.links.add(link);
   }
 
   /** Take a link off again; an unknown one is ignored. */
@@ -793,6 +803,7 @@ class Kill extends Join {
 export class Link implements Fires<Hub> {
   readonly callback: (greenlet: any) => unknown;
   protected readonly greenlet: Greenlet<any>;
+  /** @internal The async context of where it was linked. */ context: SliceContext | null = null;
   #slot = NIL;
 
   constructor(greenlet: Greenlet<any>, callback: (greenlet: any) => unknown) {
@@ -801,10 +812,17 @@ export class Link implements Fires<Hub> {
   }
 
   attach(): void {
-    const hub = this.greenlet.$hub;
-    this.#slot = hub.take(Kind.LINK, this);
-    hub.core.park(this.#slot, this.greenlet.$latch());
-    if (this.greenlet.$state === State.DEAD) hub.kick();
+    const { greenlet } = this;
+    const hub = greenlet.$hub;
+    const row = greenlet.$latch();
+    try {
+      this.#slot = hub.take(Kind.LINK, this);
+    } catch (error) {
+      greenlet.$unlatch();
+      throw error;
+    }
+    hub.core.park(this.#slot, row);
+    if (greenlet.$state === State.DEAD) hub.kick();
   }
 
   detach(): void {
@@ -823,7 +841,8 @@ export class Link implements Fires<Hub> {
     this.#slot = NIL;
     hub.release(slot);
     this.greenlet.$more?.links?.delete(this);
-    this.call(hub);
+    if (hub.slices === null) this.call(hub);
+    else hub.slices.call(this.context, () => this.call(hub));
     return Fired.DONE;
   }
 
@@ -868,6 +887,7 @@ class SpawnedLink extends Link {
       return;
     }
     const raw = new LinkRunner(this.callback, this.greenlet);
+    if (this.context !== null) raw.$extras().context = this.context;
     const next = start(hub, raw, [this.greenlet]);
     follow(hub, next, hub.takeThrown());
     hub.cur = NIL;
@@ -888,7 +908,7 @@ class LinkRunner extends RawGreenlet {
 
   override $failed(error: unknown): boolean {
     this.$end();
-    this.$hub.handleError([this.#callback, this.#greenlet], error);
+    this.$hub.$route([this.#callback, this.#greenlet], error);
     return false;
   }
 }

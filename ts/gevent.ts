@@ -66,6 +66,7 @@ export function spawnRaw<A extends unknown[]>(
   if (typeof fn !== 'function') throw new TypeError(`spawnRaw(fn): expected a function, got ${describe(fn)}`);
   const hub = hubHere();
   const raw = new RawGreenlet(fn as RawRun, hub, hub);
+  if (hub.slices !== null) raw.$extras().context = hub.slices.capture();
   hub.loop.runCallback(startRaw, raw, args);
   return raw;
 }
@@ -157,7 +158,7 @@ class KillAll extends RowWait<void> implements Collector {
       try {
         deliver(hub, greenlet, killer(this.#exception));
       } catch (error) {
-        hub.handleError(greenlet, error);
+        hub.$route(greenlet, error);
       }
     }
     --this.#orders;
@@ -172,10 +173,16 @@ class KillAll extends RowWait<void> implements Collector {
     this.use();
     this.#hub = hub;
     this.wait(hub, slot, limitMs(this.#limit, 'killall(timeout)'));
-    for (const greenlet of links) {
-      const link = new CollectLink(greenlet, this);
-      link.attach();
-      this.#links.push(link);
+    try {
+      for (const greenlet of links) {
+        const link = new CollectLink(greenlet, this);
+        link.attach();
+        this.#links.push(link);
+      }
+    } catch (error) {
+      hub.core.leave(slot);
+      this.abandon(hub, slot);
+      throw error;
     }
     return false;
   }

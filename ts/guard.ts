@@ -1,7 +1,7 @@
 // withTimeout, defer, use: a block with an end that is kept.
 
 import { describe } from './core/clock.ts';
-import { Greenlet } from './gevent-greenlet.ts';
+import { type GeneratorBody, Greenlet, type OtherBody } from './gevent-greenlet.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation, SingleUse } from './hub/operation.ts';
@@ -9,9 +9,6 @@ import { type Body, CALL, type Park, RESUME } from './hub/protocol.ts';
 import { getcurrent } from './hub/raw.ts';
 import { type Limit, Timeout } from './timeout.ts';
 import { settle } from './unwind.ts';
-
-type AnyBody<A extends unknown[]> = (...args: A) => unknown;
-type Outcome<R> = R extends Generator<any, infer T, any> ? T : R extends Operation<infer T> ? T : Awaited<R>;
 
 /** A generator run as a frame in a generator body, as a greenlet of its own elsewhere. */
 class Framed<T> extends SingleUse<T> {
@@ -68,7 +65,7 @@ class Framed<T> extends SingleUse<T> {
 
 function* guarded(
   limit: Limit,
-  fn: AnyBody<any[]>,
+  fn: (...args: any[]) => unknown,
   args: unknown[],
   fallback: { value: unknown } | null,
 ): Generator<Park, any, any> {
@@ -93,16 +90,22 @@ function* guarded(
  * In a generator body `fn` runs in the current greenlet; with `await` in one of its own, which ends with the wait.
  * @see `gevent.with_timeout`, the source. Differs: `timeout_value` is given in front, so that arguments stay the last.
  */
+export function withTimeout<A extends unknown[], R>(seconds: Limit, fn: GeneratorBody<A, R>, ...args: A): Operation<R>;
 export function withTimeout<A extends unknown[], R>(
   seconds: Limit,
-  fn: (...args: A) => R,
+  fn: OtherBody<A, R>,
   ...args: A
-): Operation<Outcome<R>>;
+): Operation<Awaited<R>>;
 export function withTimeout<A extends unknown[], R, V>(
   limit: { seconds: Limit; timeoutValue: V },
-  fn: (...args: A) => R,
+  fn: GeneratorBody<A, R>,
   ...args: A
-): Operation<Outcome<R> | V>;
+): Operation<R | V>;
+export function withTimeout<A extends unknown[], R, V>(
+  limit: { seconds: Limit; timeoutValue: V },
+  fn: OtherBody<A, R>,
+  ...args: A
+): Operation<Awaited<R> | V>;
 export function withTimeout(
   limit: Limit | { seconds: Limit; timeoutValue?: unknown },
   fn: (...args: any[]) => unknown,

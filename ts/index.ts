@@ -16,7 +16,17 @@ export {
   rethrowControl,
   SystemExit,
 } from './exceptions.ts';
-export { kill, killall, run, type SignalHandler, shutdown, signalHandler, spawn, spawnLater, spawnRaw } from './gevent.ts';
+export {
+  kill,
+  killall,
+  run,
+  type SignalHandler,
+  shutdown,
+  signalHandler,
+  spawn,
+  spawnLater,
+  spawnRaw,
+} from './gevent.ts';
 export {
   type GeneratorBody,
   type GetOptions,
@@ -29,8 +39,8 @@ export { call } from './hub/call.ts';
 export { Operation } from './hub/operation.ts';
 export type { Park } from './hub/protocol.ts';
 export { getcurrent } from './hub/raw.ts';
-export { createHub, type CreateHubOptions, getHub, type Hub } from './hub.ts';
+export { type CreateHubOptions, createHub, getHub, type Hub } from './hub.ts';
 export { idle, sleep } from './sleep.ts';
 export { type Limit, Timeout, type TimeoutException, type TimeoutOptions } from './timeout.ts';
 export { until } from './until.ts';
-export { type Iwait, iwait, type JoinallOptions, joinall, type Linkable, wait, type WaitOptions } from './waiting.ts';
+export { type Iwait, iwait, type JoinallOptions, joinall, type Linkable, type WaitOptions, wait } from './waiting.ts';

@@ -50,7 +50,7 @@ class Sleep extends Operation<void> {
     return false;
   }
 
-  complete(): void {}
+  complete(_hub?: Hub): void {}
 }
 
 /** A sleep that does not keep the loop going. */
@@ -60,18 +60,12 @@ class UnrefSleep extends Sleep {
     return super.begin(hub, slot);
   }
 
-  #over(hub: Hub): void {
-    --hub.unrefTimers;
-  }
-
-  // The core took the timer off before either of these.
-  override next(sent?: unknown): IteratorResult<Park, void> {
-    if (sent === RESUME && active !== null) this.#over(active);
-    return super.next(sent);
+  override complete(hub?: Hub): void {
+    if (hub !== undefined) --hub.unrefTimers;
   }
 
   override abandon(hub: Hub): void {
-    this.#over(hub);
+    this.complete(hub);
   }
 }
 
@@ -88,7 +82,7 @@ let last = new Sleep(1000);
  */
 export function sleep(seconds: Seconds = 0, options?: { ref?: boolean }): Operation<void> {
   if (seconds === 0 && !debugging) return zero;
-  const ms = typeof seconds === 'number' && seconds === seconds ? seconds * 1000 : toMs(seconds, 'sleep(seconds)');
+  const ms = typeof seconds === 'number' && !Number.isNaN(seconds) ? seconds * 1000 : toMs(seconds, 'sleep(seconds)');
   if (ms <= 0) return debugging ? new Yield() : zero;
   if (options?.ref === false) return new UnrefSleep(ms);
   if (last.ms === ms && !debugging) return last;
@@ -111,11 +105,11 @@ class Idle extends RowWait<void> {
 
   begin(hub: Hub, slot: number): boolean {
     this.use();
-    this.wait(hub, slot, null);
     const watcher = hub.loop.idle({ priority: this.#priority });
+    this.wait(hub, slot, null);
     watcher.start(() => {
       watcher.close();
-      this.wake(hub, true);
+      this.wake(hub, false);
     });
     this.#stop = () => watcher.close();
     return false;

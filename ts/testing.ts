@@ -8,8 +8,8 @@ import { debugging, replaceThreadHub, setDebugging } from './hub/current.ts';
 import { Hub } from './hub/hub.ts';
 import { createCore } from './hub.ts';
 
-export * from './testing/conformance.ts';
 export { VirtualClock } from './core/clock.ts';
+export * from './testing/conformance.ts';
 
 export interface SimulateOptions {
   /** Default: `config.core`. */
@@ -59,7 +59,10 @@ export class SimulatedClock extends VirtualClock {
     for (;;) {
       while (!hub.turn()) {
         if (hub.asyncBodies.size > 0) {
-          throw new GeventError('GEVENT_ASYNC_READY', 'advance(): an async body is ready to run; use await advanceAsync()');
+          throw new GeventError(
+            'GEVENT_ASYNC_READY',
+            'advance(): an async body is ready to run; use await advanceAsync()',
+          );
         }
       }
       const next = hub.core.nextDeadline();

@@ -133,8 +133,13 @@ export class Timeout extends ControlException implements Fires<Hub> {
   #takeBack(): void {
     const late = this.#late;
     this.#late = null;
-    const more = late === null ? null : late.greenlet.$more;
-    if (more !== null && more.pendingError?.error === late?.error) more.pendingError = null;
+    if (late === null) return;
+    const { greenlet } = late;
+    if (greenlet === greenlet.$hub.main) return greenlet.$hub.forgetInMain(late.error);
+    const more = greenlet.$more;
+    if (more === null || more.pendingErrors === null) return;
+    more.pendingErrors = more.pendingErrors.filter((pending) => pending !== late.error);
+    if (more.pendingErrors.length === 0) more.pendingErrors = null;
   }
 
   /** Disarm it for good. */
@@ -173,7 +178,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
     try {
       return exceptionFrom(exception);
     } catch (error) {
-      hub.handleError(this, error);
+      hub.$route(this, error);
       return undefined;
     }
   }
@@ -183,10 +188,13 @@ export class Timeout extends ControlException implements Fires<Hub> {
     if (exception === undefined) return;
     const hub = this.#hub as Hub;
     if (greenlet === hub.main) {
-      if (!hub.throwInMain(exception, this.#since)) hub.throwInMainLater(exception);
+      if (!hub.throwInMain(exception, this.#since)) {
+        hub.throwInMainLater(exception);
+        this.#late = { greenlet, error: exception };
+      }
     } else {
       deliver(hub, greenlet, exception);
-      if (greenlet.$more?.pendingError?.error === exception) this.#late = { greenlet, error: exception };
+      if (greenlet.$more?.pendingErrors?.includes(exception)) this.#late = { greenlet, error: exception };
     }
   }
 

@@ -29,13 +29,13 @@ function* unwinding(greenlet: RawGreenlet, deferred: (() => unknown)[]): Generat
   try {
     yield PARK.value;
   } catch (error) {
-    greenlet.$hub.handleError(greenlet, error);
+    greenlet.$hub.$route(greenlet, error);
   }
   for (let fn = deferred.pop(); fn !== undefined; fn = deferred.pop()) {
     try {
       yield* settle(fn());
     } catch (error) {
-      greenlet.$hub.handleError(greenlet, error);
+      greenlet.$hub.$route(greenlet, error);
     }
   }
 }

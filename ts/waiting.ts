@@ -2,7 +2,7 @@
 
 import { describe } from './core/clock.ts';
 import { NIL } from './core/contract.ts';
-import { CollectLink, type SoleCollector, Greenlet } from './gevent-greenlet.ts';
+import { CollectLink, Greenlet, type SoleCollector } from './gevent-greenlet.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
 import { hubHere, type Limit, limitMs, Timeout } from './timeout.ts';

@@ -125,7 +125,7 @@ describe.each(CORES)('on the %s core', (core) => {
     test('plain functions are bodies too: they run at their turn and cannot block', () => {
       const { clock, log } = world(core);
       const g = spawn((...args: number[]) => args, 1, 2);
-      const other = spawn(() => log.push(getcurrent() === other));
+      const other: Greenlet = spawn(() => log.push(getcurrent() === other));
       expect(log).toEqual([]);
       clock.advance();
       expect(g.value).toEqual([1, 2]);

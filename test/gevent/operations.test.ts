@@ -881,7 +881,9 @@ describe.each(CORES)('on the %s core', (core) => {
       act(g);
       sim.clock.advance(1);
       expect(log).toEqual(['finally', 'deferred']);
-      expect(what === 'a kill' ? (g.value as unknown) instanceof GreenletExit : told(g.exception) === 'Error: failed').toBe(true);
+      expect(
+        what === 'a kill' ? (g.value as unknown) instanceof GreenletExit : told(g.exception) === 'Error: failed',
+      ).toBe(true);
       expect(reports.length).toBe(what === 'a kill' ? 0 : 1);
       expect(sim.hub.statistics()).toEqual(atFirst);
     });
@@ -1438,6 +1440,20 @@ describe.each(CORES)('on the %s core', (core) => {
       ]);
     });
 
+    test('by hand in the first slice of an async body it is that body`s, and goes with it', async () => {
+      const g = spawn(async () => {
+        sleep(5).then(() => trace('nobody is left to hear'));
+        until(Promise.reject(new Error('unheard'))).then(() => {}, told);
+        await sleep(1);
+        return 'value';
+      });
+      await sim.clock.advanceAsync(1);
+      expect(g.value).toBe('value');
+      expectClean();
+      await sim.clock.advanceAsync(9);
+      expect(log).toEqual([]);
+    });
+
     test('a value that is itself to be awaited is', async () => {
       const g = spawn(() => 1);
       const thenable = { then: (done: (x: string) => void) => done('thenable') } as PromiseLike<string>;
@@ -1517,7 +1533,7 @@ async function collected(refs: WeakRef<object>[]): Promise<number> {
   return refs.filter((ref) => ref.deref() !== undefined).length;
 }
 
-describe.each(CORES)('in a process of its own, on the %s core', (core) => {
+describe.each(CORES)('in a process of its own, on the %s core', { timeout: 30_000 }, (core) => {
   const env = { GEVENT_CORE: core };
 
   test('no rejection leaks from greenlets that fail, are killed or leave promises behind', async () => {

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { InvalidSwitchError } from '../../ts/exceptions.ts';
 import { error as GreenletError, GreenletExit, getcurrent, gettrace, greenlet, settrace } from '../../ts/greenlet.ts';
-import { createHub, Greenlet, getHub, joinall, kill, sleep, spawn, spawnRaw, until } from '../../ts/index.ts';
+import { call, createHub, Greenlet, getHub, joinall, kill, sleep, spawn, spawnRaw, until } from '../../ts/index.ts';
 import type { Simulation } from '../../ts/testing.ts';
 import { CORES, rejected, simulateOn, thrown, told } from '../support/cores.ts';
 
@@ -241,6 +241,73 @@ describe.each(CORES)('on the %s core', (core) => {
         return [self === b, ball];
       });
       expect(a.switch(b, a).value).toEqual([true, rounds]);
+    });
+  });
+
+  describe('in a long exchange', () => {
+    /** Tell `other` a number, a thousand times over, calling `odd` at 777. */
+    function* exchange(other: () => greenlet, odd: () => Body): Body {
+      for (let i = 0; i < 1000; ++i) {
+        if (i === 777) trace('odd', yield* odd());
+        yield* other().switch(i);
+      }
+      return 'exchanged';
+    }
+
+    function play(odd: () => Body): unknown {
+      const b: greenlet = new greenlet(function* (): Body {
+        let sum = 0;
+        for (;;) sum += (yield* a.switch(sum)) ?? 0;
+      });
+      const a = new greenlet(exchange);
+      return a.switch(() => b, odd).value;
+    }
+
+    test('an error goes to the parent of the one that threw', () => {
+      const odd = function* (): Body {
+        throw new Error('at 777');
+      };
+      expect(thrown(() => play(odd))).toBe('Error: at 777');
+      expect(sim.hub.statistics()).toEqual(atFirst);
+    });
+
+    test('one may call a frame, spawn, start, kill, or talk to others, and go on', () => {
+      const odd = function* (): Body {
+        const third = new greenlet(echo);
+        const before = getcurrent();
+        const got = [yield* call(nothing), third.dead, getcurrent() === before];
+        const child = new greenlet(function* (x: number): Body {
+          return x + 1;
+        });
+        got.push(yield* child.switch(1), child.dead);
+        spawn(() => trace('spawned'));
+        return got.join();
+      };
+      function* nothing(): Body {
+        return 'frame';
+      }
+      expect(play(odd)).toBe('exchanged');
+      sim.clock.advance();
+      expect(log).toEqual(['odd frame,false,true,2,true', 'spawned']);
+      expect(sim.hub.statistics()).toEqual(atFirst);
+    });
+
+    test('one may wait for the hub in between; whoever awaits the exchange gets its end', async () => {
+      const b: greenlet = new greenlet(function* (): Body {
+        for (;;) yield* a.switch();
+      });
+      const a = new greenlet(exchange);
+      const op = a.switch(
+        () => b,
+        function* (): Body {
+          yield* sleep(1);
+          return sim.clock.seconds;
+        },
+      );
+      const end = op.then((value: unknown) => value);
+      sim.clock.advance(1);
+      expect([await end, log]).toEqual(['exchanged', ['odd 1']]);
+      expect(sim.hub.statistics()).toEqual(atFirst);
     });
   });
 
@@ -876,6 +943,26 @@ describe.each(CORES)('on the %s core', (core) => {
         'switch(H→b)',
         'switch(b→H)',
       ]);
+    });
+
+    test('set or taken off in the middle of a long exchange, it tells of exactly what lies between', () => {
+      const tracer = settrace(null);
+      function* player(rounds: number, other: () => greenlet): Body {
+        for (let i = 1; i <= rounds; ++i) {
+          if (i === 1000) settrace(tracer);
+          if (i === 1002) settrace(null);
+          yield* other().switch(rounds - 1, () => a);
+        }
+      }
+      const a: greenlet = named('a', new greenlet(player));
+      const b = named(
+        'b',
+        new greenlet(function* (): Body {
+          for (;;) yield* a.switch();
+        }),
+      );
+      a.switch(2000, () => b);
+      expect(log).toEqual(['switch(a→b)', 'switch(b→a)', 'switch(a→b)', 'switch(b→a)']);
     });
 
     describe('a tracer that throws is taken off, and its error is raised in the target', () => {

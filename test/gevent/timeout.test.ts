@@ -195,7 +195,7 @@ describe.each(CORES)('on the %s core', (core) => {
         yield* sleep(1);
         trace('unharmed');
       });
-      clock.advance(1);
+      clock.advance(6);
       expect([log, leftIn(hub)]).toEqual([['computed', 'unharmed'], {}]);
     });
 

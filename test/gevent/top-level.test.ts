@@ -1,6 +1,7 @@
 // gevent's top-level functions.
 
 import { afterEach, describe, expect, test } from 'vitest';
+import type { greenlet as RawGreenlet } from '../../ts/greenlet.ts';
 import {
   createHub,
   Greenlet,
@@ -13,7 +14,6 @@ import {
   kill,
   killall,
   run,
-  SystemExit,
   shutdown,
   signalHandler,
   sleep,
@@ -233,7 +233,7 @@ describe.each(CORES)('on the %s core', (core) => {
     test('spawnRaw runs at its turn, as a greenlet without result or links whose parent is the hub', () => {
       const { hub, clock, trace, log } = world(core);
       spawn(trace, 'before');
-      const raw = spawnRaw(function* (word: string) {
+      const raw: RawGreenlet = spawnRaw(function* (word: string) {
         trace(word, getcurrent() === raw, raw.parent === hub, raw instanceof Greenlet);
         yield* sleep(1);
         trace('woke');
@@ -291,7 +291,7 @@ describe.each(CORES)('on the %s core', (core) => {
       hub.loop.timer(0).start(() => see('timer', hub));
       g.rawlink(() => see('rawlink', hub));
       g.link(() => log.push(`link ${getcurrent() !== hub && getcurrent() !== hub.main && getcurrent() !== g}`));
-      const raw = spawnRaw(() => see('raw', raw));
+      const raw: RawGreenlet = spawnRaw(() => see('raw', raw));
       clock.advance();
       see('main', hub.main);
       expect(log).toEqual([
@@ -353,7 +353,7 @@ describe.each(CORES)('on the %s core', (core) => {
     test('in each of several hubs it is that hub’s', () => {
       const { hub, clock, log } = world(core);
       const far = createHub({ core });
-      const g = far.spawn(() => log.push(getcurrent() === g, getHub() === far));
+      const g: Greenlet = far.spawn(() => log.push(getcurrent() === g, getHub() === far));
       far.runCallback(() => log.push(getcurrent() === far));
       far.turn();
       spawn(() => log.push(getHub() === hub));

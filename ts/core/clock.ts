@@ -43,7 +43,7 @@ export class VirtualClock implements Clock {
 /** Milliseconds from what a user calls seconds. Infinity is allowed where waiting without end is. */
 export function toMs(seconds: Seconds, where: string): number {
   if (typeof seconds === 'number') {
-    if (seconds !== seconds) throw new RangeError(`${where}: expected a number of seconds, got NaN`);
+    if (Number.isNaN(seconds)) throw new RangeError(`${where}: expected a number of seconds, got NaN`);
     return seconds * 1000;
   }
   if (typeof seconds === 'object' && seconds !== null && typeof seconds.total === 'function') {
@@ -66,6 +66,11 @@ export function describe(value: unknown): string {
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (typeof value === 'symbol') return String(value);
   if (typeof value !== 'object' || value === null) return String(value);
-  const name = (value as object).constructor?.name;
-  return Array.isArray(value) ? `an array of ${value.length}` : `an object${name ? ` (${name})` : ''}`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  try {
+    const name = (value as object).constructor?.name;
+    return `an object${typeof name === 'string' && name !== '' ? ` (${name})` : ''}`;
+  } catch {
+    return 'an object';
+  }
 }

@@ -70,7 +70,9 @@ export function makeBatch(hub: Hub): () => number {
         const tail = now[TAIL];
         core.ring[tail] = entry;
         now[TAIL] = (tail + 1) & now[MASK];
-      } else if (result !== PARKED) {
+      } else if (result === PARKED) {
+        hub.parking = null;
+      } else {
         hub.$after(entry, result as IteratorResult<never, unknown>);
         if (hub.settledMain) return hub.$settled();
         // A store or a tracer came into use: from here on with care.

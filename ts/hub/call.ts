@@ -62,7 +62,7 @@ export function call<A extends unknown[], T>(fn: (...args: A) => Generator<Park,
 
 export type { Call };
 
-const LIBRARY = import.meta.url.replace(/hub\/call\.[jt]s$/, 'hub/');
+const LIBRARY = new URL('.', import.meta.url).pathname;
 
 /** The frames above `from` on the JavaScript stack are the caller's: add the first of them to the error's own stack. */
 function withCallers(error: unknown, from: (...args: any[]) => unknown): unknown {
@@ -71,10 +71,12 @@ function withCallers(error: unknown, from: (...args: any[]) => unknown): unknown
   if (Error.captureStackTrace === undefined || error.stack.length > 8192) return error;
   const here: { stack?: string } = {};
   Error.captureStackTrace(here, from);
-  // The first line says "Error"; the caller of throw() is the body that waits in `yield* call()`.
-  const frames = (here.stack ?? '').split('\n').slice(1);
-  const end = frames.findIndex((line) => line.includes('.throw (<anonymous>)') || line.includes('[Generator].throw'));
-  const callers = end === -1 ? frames.slice(0, 1) : frames.slice(0, end);
+  // The first line says "Error". Behind it, down to the loop, are the bodies that wait in `yield*`, the innermost first.
+  const lines = (here.stack ?? '').split('\n').slice(1);
+  const end = lines.findIndex((line) => line.includes(LIBRARY));
+  const callers = (end === -1 ? lines.slice(0, 1) : lines.slice(0, end)).filter(
+    (line) => !line.includes('(<anonymous>)'),
+  );
   try {
     // What stands between the body that threw and its caller is this library's loop.
     const inner = error.stack.split('\n').filter((line) => !line.includes(LIBRARY));

@@ -6,7 +6,8 @@
 // the first store is set: `run` and `enterWith` are watched by thin wrappers; those come off when the last thing they can tell is known.
 // A store set before the first hub exists is seen by all greenlets alike, since the loop runs inside it.
 
-import { setContextLookUp } from './current.ts';
+import { NIL, Word } from '../core/contract.ts';
+import { active, setContextLookUp } from './current.ts';
 import { resume } from './drive.ts';
 import type { Hub } from './hub.ts';
 import type { Body, Park } from './protocol.ts';
@@ -61,8 +62,9 @@ const hubs = new Set<Hub>();
 
 /** Have `hub` told when stores come into use. */
 export function watchStores(hub: Hub): void {
-  const platform = hooks();
-  if (platform === null) return;
+  const found = hooks();
+  if (found === null) return;
+  const platform: Hooks = found;
   if (inUse) {
     hub.slices = makeSlices(platform);
     return;
@@ -77,7 +79,10 @@ export function watchStores(hub: Hub): void {
   const begin = () => {
     if (inUse) return;
     inUse = true;
-    for (const each of hubs) each.slices = makeSlices(platform);
+    for (const each of hubs) {
+      each.slices = makeSlices(platform);
+      each.core.words[Word.BUDGET] = 0;
+    }
     hubs.clear();
   };
   function watchedRun(this: unknown, ...args: unknown[]): unknown {
@@ -90,13 +95,18 @@ export function watchStores(hub: Hub): void {
     }
   }
   function watchedEnterWith(this: unknown, ...args: unknown[]): unknown {
-    if (inRun === 0 && this !== greenlets) {
+    const first = inRun === 0 && this !== greenlets;
+    if (first) {
       if (prototype.run === watchedRun) prototype.run = run;
       if (prototype.enterWith === watchedEnterWith) prototype.enterWith = enterWith;
       enters = true;
       begin();
     }
-    return enterWith.apply(this, args);
+    const entered = enterWith.apply(this, args);
+    // It runs in a slice that nobody watched yet: what it entered is its own, and the loop goes on with care from here.
+    if (first && active !== null && active.cur !== NIL)
+      (active.owners[active.cur] as RawGreenlet).$extras().context = capture(platform);
+    return entered;
   }
   prototype.run = watchedRun;
   prototype.enterWith = watchedEnterWith;
@@ -107,16 +117,19 @@ export function unwatchStores(hub: Hub): void {
   hubs.delete(hub);
 }
 
+function capture(platform: Hooks): SliceContext {
+  return new platform.AsyncResource('GEVENT_GREENLET');
+}
+
 function makeSlices(platform: Hooks): Slices {
-  const capture = () => new platform.AsyncResource('GEVENT_GREENLET');
   // Greenlets from before see what was set at the time the first store was.
-  const root = capture();
+  const root = capture(platform);
   // enterWith() inside a slice changes the context for the rest of the greenlet, so it is captured again at the slice's end.
   function slice(g: RawGreenlet, body: Body, sent: unknown, thrown: unknown): IteratorResult<Park, unknown> {
     try {
       return resume(body, sent, thrown);
     } finally {
-      if (enters) g.$extras().context = capture();
+      if (enters) g.$extras().context = capture(platform);
     }
   }
   return {
@@ -127,6 +140,6 @@ function makeSlices(platform: Hooks): Slices {
     call(context, fn) {
       return (context ?? root).runInAsyncScope(fn, undefined);
     },
-    capture,
+    capture: () => capture(platform),
   };
 }

@@ -57,5 +57,7 @@ export function setContextLookUp(fn: () => RawGreenlet | undefined): void {
 /** The greenlet in whose async body we are, or null. */
 export function greenletOfContext(): RawGreenlet | null {
   if (lookUp === null) return null;
-  return lookUp() ?? null;
+  const g = lookUp() ?? null;
+  // Behind the end of a body, what it left in the platform is main's.
+  return g === null || g.dead ? null : g;
 }

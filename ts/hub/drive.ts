@@ -95,7 +95,7 @@ function hop(hub: Hub, from: RawGreenlet): RawGreenlet {
     const op = hub.transfer as SwitchOperation;
     const to = op.target;
     // Main has no body; a FRESH or dead one, or one of another hub, takes the long way.
-    if (to.$state !== SUSPENDED || to.$body === null || op.error !== null || to.$hub !== hub) {
+    if (to.$state !== SUSPENDED || to.$body === null || op.error !== null || to.$hub !== hub || hub.tracer !== null) {
       hub.ended = result;
       return g;
     }
@@ -121,7 +121,15 @@ function enter(hub: Hub, g: RawGreenlet): void {
 
 /** What a slice of `g` ended with. Gives who runs next, or null for the hub. */
 export function after(hub: Hub, g: RawGreenlet, result: IteratorResult<Park, unknown>): RawGreenlet | null {
-  if (result === PARK) return rest(hub, g);
+  if (result === PARK) {
+    hub.parking = null;
+    return rest(hub, g);
+  }
+  if (hub.parking !== null) {
+    // It parked, and whoever drove it by hand did not pass that on.
+    hub.throwNext(hub.undoParking());
+    return g;
+  }
   if (result === SWITCH) return carryOut(hub, g);
   if (result === CALL) return push(g, hub.takeCallee(), false);
   if (result === YIELD) {
@@ -279,7 +287,7 @@ export function raise(hub: Hub, origin: RawGreenlet, target: RawGreenlet | null,
 /** Raise `error` in `to`, which is alive and has started, or is the hub. */
 function raiseIn(hub: Hub, origin: RawGreenlet, to: RawGreenlet | null, error: unknown): RawGreenlet | null {
   if (to === null || to === hub) {
-    hub.handleError(origin, error);
+    hub.$route(origin, error);
     return null;
   }
   if (to === hub.main) return toMain(hub, origin, undefined, error);
@@ -288,6 +296,7 @@ function raiseIn(hub: Hub, origin: RawGreenlet, to: RawGreenlet | null, error: u
     if (hub.asyncBodies.has(to)) return deliverAsync(hub, to, error);
     hub.interrupt(to);
   }
+  to.$abort(error);
   hub.throwNext(error);
   return to;
 }
@@ -332,7 +341,7 @@ function invalidSwitch(into: string, value: unknown): InvalidSwitchError {
  * Tell the tracer of a transfer, in the context of its target. NOTHING, or what the tracer threw: then it is off, and that is
  * raised in the target.
  */
-function traced(hub: Hub, event: 'switch' | 'throw', origin: RawGreenlet, target: RawGreenlet): unknown {
+export function traced(hub: Hub, event: 'switch' | 'throw', origin: RawGreenlet, target: RawGreenlet): unknown {
   const { tracer, cur, aside } = hub;
   if (tracer === null) return NOTHING;
   hub.cur = target.$slot;
@@ -352,7 +361,7 @@ function traced(hub: Hub, event: 'switch' | 'throw', origin: RawGreenlet, target
 /** `g` waits, and control is the hub's. */
 function rest(hub: Hub, g: RawGreenlet): null {
   const fault = traced(hub, 'switch', g, hub);
-  if (fault !== NOTHING) hub.handleError(g, fault);
+  if (fault !== NOTHING) hub.$route(g, fault);
   return null;
 }
 
@@ -375,8 +384,11 @@ function deliverAsync(hub: Hub, g: RawGreenlet, error: unknown): null {
   const more = g.$extras();
   const first = more.waiters?.first ?? null;
   if (first !== null) first.$throw(hub, error);
-  else more.pendingError = { error };
-  if (error instanceof GreenletExit) more.controller?.abort(error);
+  else {
+    more.pendingErrors ??= [];
+    more.pendingErrors.push(error);
+  }
+  g.$abort(error);
   // Its continuation runs in a microtask; the loop lets it.
   hub.settledMain = true;
   return null;
@@ -416,7 +428,7 @@ function toMain(hub: Hub, origin: RawGreenlet, value: unknown, error: unknown): 
     if (error === NOTHING) op.settle(value);
     else {
       op.fail(error);
-      if (!op.$heard) hub.handleError(origin, error);
+      if (!op.$heard) hub.$route(origin, error);
     }
     return null;
   }
@@ -427,7 +439,7 @@ function toMain(hub: Hub, origin: RawGreenlet, value: unknown, error: unknown): 
       'GEVENT_MAIN_NOT_PARKED',
     );
   }
-  hub.handleError(origin, error);
+  hub.$route(origin, error);
   return null;
 }
 

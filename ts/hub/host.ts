@@ -7,8 +7,8 @@ export interface Host {
   /** Run `fn` in `ms` milliseconds or later; gives something for `cancel`. `ref` false: does not keep the process alive. */
   after(ms: number, fn: () => void, ref: boolean): unknown;
   cancel(timer: unknown): void;
-  /** Call `fn` whenever the platform finds nothing left to do. A no-op where it cannot tell (browsers). */
-  onIdle(fn: () => void): void;
+  /** Call `fn` whenever the platform finds nothing left to do; gives what stops that. A no-op where it cannot tell (browsers). */
+  onIdle(fn: () => void): () => void;
   /** Let an error that belongs to nobody end the program the platform's way. */
   uncaught(error: unknown): void;
   /** Write diagnostics. */
@@ -46,7 +46,9 @@ export function platformHost(): Host {
       clearTimeout(timer as ReturnType<typeof setTimeout>);
     },
     onIdle(fn) {
-      if (typeof process !== 'undefined' && typeof process.on === 'function') process.on('beforeExit', fn);
+      if (typeof process === 'undefined' || typeof process.on !== 'function') return () => {};
+      process.on('beforeExit', fn);
+      return () => process.off('beforeExit', fn);
     },
     uncaught(error) {
       soon(() => {

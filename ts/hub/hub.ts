@@ -13,7 +13,7 @@
 // U3  a waiting slot is woken exactly once: by the core, or by withdraw() when an exception is thrown in
 
 import { config } from '../config.ts';
-import { type Clock, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
+import { type Clock, describe, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
 import { type Core, Counter, HOLE, type Kind, NIL, Place, Priority, Word } from '../core/contract.ts';
 import {
   BlockingSwitchOutError,
@@ -22,6 +22,7 @@ import {
   HubDestroyed,
   KeyboardInterrupt,
   LoopExit,
+  OperationError,
   SystemExit,
 } from '../exceptions.ts';
 import type { Greenlet } from '../gevent-greenlet.ts';
@@ -29,13 +30,13 @@ import { makeBatch, Pass, runWithCare } from './batch.ts';
 import { type Slices, unwatchStores, watchStores } from './context.ts';
 import { active, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
 import { Debug } from './debug.ts';
-import { after, follow, NOTHING, threw } from './drive.ts';
+import { after, follow, NOTHING, threw, traced } from './drive.ts';
 import { type Host, platformHost } from './host.ts';
 import { JoinHub } from './join.ts';
 import { Loop } from './loop.ts';
 import { later, type Operation, Waiter, WaiterList } from './operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park, RESUME } from './protocol.ts';
-import { RawGreenlet, State, SwitchOperation } from './raw.ts';
+import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
 
 const { HEAD, TAIL, MASK, BUDGET } = Word;
 
@@ -44,8 +45,10 @@ const MIN_BATCH = 16;
 const MAX_BATCH = 4096;
 /** A switch flood under a virtual clock would never end, since no time passes in it. */
 const VIRTUAL_LIMIT = 20_000_000;
-/** Arms within one slice that may share one reading of the clock. */
-const CLOCK_SHARES = 32;
+/** Numbers kept of arms that share one reading of the clock, three for each. */
+const CLOCK_SHARES = 96;
+/** A shared reading that was off by less is left as it is. */
+const SHARED_GAP_MS = 0.5;
 
 export type Tracer = (event: 'switch' | 'throw', origin: RawGreenlet, target: RawGreenlet) => void;
 
@@ -98,9 +101,11 @@ export class Hub extends RawGreenlet {
   /** @internal What a row of the core belongs to. */ readonly rowOwners: RowOwner[] = [];
   /** @internal D1 */ cur: number = NIL;
   /** @internal D1 */ aside: RawGreenlet;
-  /** @internal For switches that are consumed where they are made. */ readonly spareSwitch: SwitchOperation;
+  /** @internal For switches that are consumed where they are made. */ spareSwitch: SwitchOperation | null = null;
   /** @internal What the last hop of drive.ts ended with; null: its batch was over. */
   ended: IteratorResult<Park, unknown> | null = null;
+  /** @internal An operation that has parked its body and whose PARK has not reached the loop yet. */
+  parking: Operation<unknown> | null = null;
   /** @internal The switch a body has just asked for. */ transfer: SwitchOperation | null = null;
   /** @internal Body on its way onto a greenlet's frames. */ callee: Body | null = null;
   /** @internal Value on its way to a frame's caller. */ frameValue: unknown = undefined;
@@ -108,7 +113,6 @@ export class Hub extends RawGreenlet {
   /** @internal */ mainSwitch: SwitchOperation | null = null;
   /** @internal A raw switch gave control to a waiting main. */ settledMain = false;
   /** @internal */ readonly mainWaiters = new WaiterList();
-  /** @internal Waiters to use again. */ readonly spareWaiters: Waiter[] = [];
   /** @internal */ waiterSerial = 0;
   /** @internal Present while the program uses AsyncLocalStorage. */ slices: Slices | null = null;
   /** @internal */ tracer: Tracer | null = null;
@@ -125,8 +129,9 @@ export class Hub extends RawGreenlet {
   #mainErrors: { error: unknown }[] = [];
   readonly #joiners = new Set<JoinHub>();
   #now: number;
+  /** BUDGET at the last reading: it changes with every slice. */
   #stamp = -1;
-  #shares = 0;
+  readonly #shared: number[] = [];
   #batch = 64;
   #checked: number;
   #sliceStart = 0;
@@ -139,6 +144,7 @@ export class Hub extends RawGreenlet {
   #destroyed = false;
   #idents = 0;
   readonly #runBatch: () => number;
+  readonly #stopIdle: () => void;
   readonly #tick = () => this.#run(true);
   readonly #hop = () => later(this.#continue);
   readonly #continue = () => this.#run(false);
@@ -166,11 +172,9 @@ export class Hub extends RawGreenlet {
     this.exceptionStream = { write: (text: string) => this.host.print(text) };
     this.#now = this.#checked = this.clock.now();
     this.core.words[BUDGET] = this.#batch;
-    this.spareSwitch = new SwitchOperation(this, 0, undefined, null);
-    this.spareSwitch.$made = false;
     this.#runBatch = makeBatch(this);
     watchStores(this);
-    if (!this.isolated) this.host.onIdle(() => this.#idle());
+    this.#stopIdle = this.isolated ? () => {} : this.host.onIdle(() => this.#idle());
   }
 
   // ---- slots --------------------------------------------------------------------------------------------------------
@@ -281,28 +285,54 @@ export class Hub extends RawGreenlet {
 
   // ---- time ---------------------------------------------------------------------------------------------------------
 
-  /**
-   * @internal The time for a deadline, in ms. Reading the clock costs twice a switch, so arms that follow one another in
-   * one slice share a reading; the first in a slice always reads.
-   */
+  /** @internal The time, in ms, as of the last reading in this slice. */
   now(): number {
-    if (active === this) {
-      const left = this.core.words[BUDGET];
-      if (left === this.#stamp && this.#shares < CLOCK_SHARES) {
-        ++this.#shares;
-        return this.#now;
-      }
-      this.#stamp = left;
-      this.#shares = 0;
-    }
-    this.#now = this.clock.now();
-    return this.#now;
+    return active === this && !this.clock.virtual ? this.#now : this.updateNow();
   }
 
-  /** @internal Arm the slot's timer `ms` from now. */
+  /** @internal Read the clock. */
+  updateNow(): number {
+    const now = this.clock.now();
+    const before = this.#now;
+    this.#now = now;
+    this.#stamp = this.core.words[BUDGET];
+    if (this.#shared.length > 0) this.#settleShared(now - before);
+    return now;
+  }
+
+  /** @internal Arm the slot's timer `ms` from now; Infinity: not at all. */
   arm(slot: number, ms: number, priority: number = Priority.NORMAL): void {
-    this.core.arm(slot, this.now() + (ms > 0 ? ms : 0), priority);
-    if (active !== this) this.kick();
+    if (ms === Infinity) return;
+    const { core } = this;
+    const wait = ms > 0 ? ms : 0;
+    if (active !== this) {
+      core.arm(slot, this.updateNow() + wait, priority);
+      this.kick();
+      return;
+    }
+    // Reading the clock costs twice a switch. So arms that follow one another in one slice share a reading, and if the
+    // slice turns out to have computed meanwhile, they are put off by that much: late rather than early.
+    if (this.#stamp !== core.words[BUDGET] || this.#shared.length >= CLOCK_SHARES || this.clock.virtual) {
+      core.arm(slot, this.updateNow() + wait, priority);
+      return;
+    }
+    const at = this.#now + wait;
+    core.arm(slot, at, priority);
+    this.#shared.push(slot, at, priority);
+  }
+
+  #settleShared(gapMs: number): void {
+    const shared = this.#shared;
+    const { core } = this;
+    if (gapMs > SHARED_GAP_MS) {
+      for (let i = 0; i < shared.length; i += 3) {
+        // Still the same timer: not disarmed, fired, or armed for something else since.
+        if (core.deadline(shared[i]) !== shared[i + 1]) continue;
+        core.disarm(shared[i]);
+        core.arm(shared[i], shared[i + 1] + gapMs, shared[i + 2]);
+      }
+    }
+    shared.length = 0;
   }
 
   // ---- the loop -----------------------------------------------------------------------------------------------------
@@ -317,6 +347,30 @@ export class Hub extends RawGreenlet {
   /** @internal True inside a callback of this hub, where nothing may block. */
   inCallback(): boolean {
     return active === this && this.cur === NIL && this.aside === this;
+  }
+
+  /** @internal The async body whose first slice runs, or null. */
+  asyncStarter(): RawGreenlet | null {
+    if (this.cur === NIL) return null;
+    const g = this.owners[this.cur] as RawGreenlet;
+    return this.asyncBodies.has(g) ? g : null;
+  }
+
+  /** @internal A generator that blocks was driven by `next()` or `for…of` instead of `yield*`: take its wait back. */
+  undoParking(): OperationError {
+    const op = this.parking as Operation<unknown>;
+    this.parking = null;
+    this.withdraw(this.cur);
+    op.abandon(this, this.cur);
+    return new OperationError(
+      'GEVENT_DRIVEN_BY_HAND',
+      `${op.describe()} blocks, and its generator was driven by next() or for-of: use yield* in the body of a greenlet`,
+    );
+  }
+
+  /** @internal */
+  drivenByHand(): never {
+    throw this.undoParking();
   }
 
   /** @internal Make this the running hub; gives the one before. */
@@ -349,7 +403,10 @@ export class Hub extends RawGreenlet {
     const outcome = this.#slice(fresh);
     if (outcome === Pass.SETTLED) {
       // Two microtasks later: the continuations run in the first round, and what they await next is consumed in the second.
-      later(this.#hop);
+      // Microtasks go before everything of the platform's, so its time is looked at here as well.
+      const slice = this.clock.virtual ? 0 : this.#now - this.#sliceStart;
+      if (slice < config.switchInterval * 1000) later(this.#hop);
+      else this.host.soon(this.#tick);
       return;
     }
     if (outcome === Pass.TIME) {
@@ -366,7 +423,7 @@ export class Hub extends RawGreenlet {
     const { cur, aside } = this;
     this.#draining = true;
     const words = this.core.words;
-    this.#now = this.#checked = this.clock.now();
+    this.#checked = this.updateNow();
     if (fresh) {
       this.#sliceStart = this.#now;
       this.#virtualLeft = VIRTUAL_LIMIT;
@@ -377,16 +434,17 @@ export class Hub extends RawGreenlet {
       for (;;) {
         if (this.loop.$phases) this.loop.$prepare();
         const outcome = this.#pass();
-        if (outcome === Pass.SETTLED) return outcome;
         // A flood of ready ones ends its pass on time, and what is due is not kept waiting by it.
         const settled = this.#due();
         if (this.loop.$phases) this.loop.$check();
-        if (settled) return Pass.SETTLED;
+        if (settled || outcome === Pass.SETTLED) return Pass.SETTLED;
         if (outcome === Pass.TIME) return outcome;
         const { words } = this.core;
         if (words[HEAD] === words[TAIL]) {
+          if (!this.loop.$phases || !this.loop.$idle()) return Pass.EMPTY;
+          const { words } = this.core;
           // An idle watcher asks for another turn, but not at the expense of the platform's.
-          return this.loop.$phases && this.loop.$idle() && !this.clock.virtual ? Pass.TIME : Pass.EMPTY;
+          if (words[HEAD] === words[TAIL]) return this.clock.virtual ? Pass.EMPTY : Pass.TIME;
         }
         if (!this.clock.virtual && this.#now - this.#sliceStart >= config.switchInterval * 1000) return Pass.TIME;
       }
@@ -416,8 +474,7 @@ export class Hub extends RawGreenlet {
       if (fired !== Fired.RUN) return fired === Fired.SETTLED || this.settledMain;
     }
     const g = this.owners[slot] as RawGreenlet;
-    this.tracer?.('switch', this, g);
-    follow(this, g, NOTHING);
+    follow(this, g, traced(this, 'switch', this, g));
     return this.settledMain;
   }
 
@@ -464,8 +521,7 @@ export class Hub extends RawGreenlet {
   #due(): boolean {
     const core = this.core;
     if (core.nextDeadline() === Infinity) return false;
-    const now = this.clock.now();
-    this.#now = now;
+    const now = this.updateNow();
     this.#stamp = -1;
     if (core.nextDeadline() > now) return false;
     let settled = false;
@@ -475,6 +531,11 @@ export class Hub extends RawGreenlet {
       if (slot === NIL) break;
       // Each is a slice of its own for now().
       --core.words[BUDGET];
+      if (settled && !(this.owners[slot] instanceof Waiter)) {
+        // Behind the continuations of those that were due before it, and in front of all else.
+        core.readyFront(slot);
+        break;
+      }
       if (this.$fireSlot(slot)) settled = true;
     }
     this.settledMain = false;
@@ -483,9 +544,8 @@ export class Hub extends RawGreenlet {
 
   /** The batch is over: look at the clock. True if the platform's turn has come. */
   #checkpoint(): boolean {
-    const now = this.clock.now();
+    const now = this.updateNow();
     const words = this.core.words;
-    this.#now = now;
     this.#stamp = -1;
     this.turns += this.#batch;
     if (this.clock.virtual) {
@@ -516,10 +576,7 @@ export class Hub extends RawGreenlet {
         this.kick();
         return;
       }
-      if (this.isolated) {
-        this.#exit();
-        return;
-      }
+      if (this.isolated) this.#exit();
     }
     if (this.clock.virtual) this.onRest?.();
     else this.#armTimer();
@@ -602,7 +659,7 @@ export class Hub extends RawGreenlet {
   whoWaits(): string[] {
     const lines: string[] = [];
     for (let waiter = this.mainWaiters.first; waiter !== null; waiter = waiter.after) {
-      lines.push(`main in ${this.#where(waiter.slot, waiter.op?.describe() ?? '')}`);
+      lines.push(`main in ${this.#where(waiter.slot, waiter.op.describe())}`);
     }
     for (let slot = 0; slot < this.owners.length; ++slot) {
       let owner: unknown = this.owners[slot];
@@ -611,7 +668,7 @@ export class Hub extends RawGreenlet {
       if (owner.$state === State.QUEUED) lines.push(`${owner} not started yet`);
       else if (this.asyncBodies.has(owner)) {
         const first = owner.$more?.waiters?.first ?? null;
-        lines.push(`${owner} in ${first === null ? 'await of a foreign promise' : first.op?.describe()}`);
+        lines.push(`${owner} in ${first === null ? 'await of a foreign promise' : first.op.describe()}`);
       } else if (owner.$state === State.SWITCHED) lines.push(`${owner} switched away`);
       else if (slot !== this.cur) lines.push(`${owner} in ${this.#where(slot, null)}`);
     }
@@ -625,7 +682,7 @@ export class Hub extends RawGreenlet {
     if (described !== null) return described + due;
     if (row !== NIL) return this.rowOwners[row].describe() + due;
     if (this.core.place(slot) === Place.READY) return 'the ready queue';
-    return at === Infinity ? 'nothing the core knows' : `sleep${due}`;
+    return at === Infinity ? 'sleep(Infinity)' : `sleep${due}`;
   }
 
   // ---- main ---------------------------------------------------------------------------------------------------------
@@ -649,6 +706,11 @@ export class Hub extends RawGreenlet {
     this.#mainErrors.push({ error });
   }
 
+  /** @internal Not any more. */
+  forgetInMain(error: unknown): void {
+    this.#mainErrors = this.#mainErrors.filter((pending) => pending.error !== error);
+  }
+
   /** @internal */
   takeMainError(): { error: unknown } | null {
     return this.#mainErrors.length === 0 ? null : (this.#mainErrors.shift() as { error: unknown });
@@ -665,8 +727,9 @@ export class Hub extends RawGreenlet {
           'Impossible to call blocking function in the event loop callback: a callback must be a plain function; spawn() a generator function',
         );
       }
+      if (result instanceof Promise) result.then(undefined, (error: unknown) => this.$route(about, error));
     } catch (error) {
-      this.handleError(about, error);
+      this.$route(about, error);
     }
   }
 
@@ -686,6 +749,20 @@ export class Hub extends RawGreenlet {
     if (context === null || this.SYSTEM_ERROR.some((type) => error instanceof type)) this.handleSystemError(error);
   }
 
+  /** @internal `handleError`, when it may have been replaced by something that fails itself. */
+  $route(context: unknown, error: unknown): void {
+    try {
+      this.handleError(context, error);
+    } catch (failure) {
+      if (failure instanceof HubDestroyed) throw failure;
+      try {
+        this.printException(context, failure);
+      } catch {
+        // Nothing is left to tell it to.
+      }
+    }
+  }
+
   /** Raise `error` in main: in its oldest pending operation, or else as the platform's uncaught exception. */
   handleSystemError(error: unknown): void {
     if (!this.throwInMain(error)) this.host.uncaught(error);
@@ -693,22 +770,23 @@ export class Hub extends RawGreenlet {
 
   /** Write the report of an error: its stack, then when, what and how it failed. */
   printException(context: unknown, error: unknown): void {
-    const stack = error instanceof Error ? (error.stack ?? String(error)) : `thrown: ${String(error)}`;
-    const kind = error instanceof Error ? error.name : typeof error;
+    const [kind, stack] = told(error);
     const about = context === null || context === undefined ? '' : `${this.formatContext(context)} failed with ${kind}`;
     this.report(`${stack}\n${new Date().toISOString()} ${about}\n\n`);
   }
 
-  /** How a report names what failed. */
+  /** How a report names what failed: `config.formatContext`. */
   formatContext(context: unknown): string {
-    if (Array.isArray(context)) return `(${context.map((part) => this.formatContext(part)).join(', ')})`;
-    if (typeof context === 'function') return `<function ${context.name || '(anonymous)'}>`;
-    return String(context);
+    return config.formatContext(context);
   }
 
   /** Write to the exception stream, if there is one. */
   report(text: string): void {
-    this.exceptionStream?.write(text);
+    try {
+      this.exceptionStream?.write(text);
+    } catch {
+      // A stream that fails loses the report and nothing else.
+    }
   }
 
   // ---- the public rest ----------------------------------------------------------------------------------------------
@@ -770,6 +848,7 @@ export class Hub extends RawGreenlet {
     if (this.#destroyed) return;
     this.#destroyed = true;
     this.#disarmTimer();
+    this.#stopIdle();
     unwatchStores(this);
     this.loop.$destroy();
     if (threadHubIfAny() === this) replaceThreadHub(null);
@@ -802,6 +881,16 @@ export function setSpawner(spawner: typeof spawnOn): void {
 /** The hub of this thread, made at the first call. */
 export function getHub(): Hub {
   return active ?? threadHub();
+}
+
+/** The class and the text of whatever was thrown. It may be anything, and refuse to be looked at. */
+function told(error: unknown): [kind: string, text: string] {
+  try {
+    if (error instanceof Error) return [error.name, error.stack ?? String(error)];
+    return [error === null ? 'null' : typeof error, `thrown: ${typeof error === 'string' ? error : String(error)}`];
+  } catch {
+    return [typeof error, `thrown: ${describe(error)}, which cannot be read`];
+  }
 }
 
 /** What a row of the core stands for. */

@@ -91,6 +91,7 @@ export abstract class Watcher {
   callback: AnyFunction | null = null;
   args: unknown[] = [];
   #ref: boolean;
+  #context: SliceContext | null = null;
   #counted = false;
   #priority = 0;
   #closed = false;
@@ -141,11 +142,17 @@ export abstract class Watcher {
     }
     this.$open();
     if (this.active) this.stop();
-    this.callback = callback;
-    this.args = args;
+    this.$set(callback, args);
     this.$count();
     this.$arm();
     this.loop.$hub.kick();
+  }
+
+  /** @internal */
+  protected $set(callback: AnyFunction, args: unknown[]): void {
+    this.callback = callback;
+    this.args = args;
+    this.#context = this.loop.$hub.slices?.capture() ?? null;
   }
 
   /** @internal Refuse what a closed watcher cannot do. */
@@ -192,10 +199,16 @@ export abstract class Watcher {
     --this.loop.$hub.refs;
   }
 
-  /** @internal Call the callback in the hub's context. */
+  /** @internal Call the callback in the hub, in the async context of where it was started. */
   $invoke(): void {
+    if (this.callback !== null) this.$call(this.callback, this.args);
+  }
+
+  /** @internal */
+  protected $call(callback: AnyFunction, args: unknown[]): void {
     const hub = this.loop.$hub;
-    if (this.callback !== null) hub.callback(this, this.callback, this.args);
+    if (hub.slices === null) hub.callback(this, callback, args);
+    else hub.slices.call(this.#context, () => hub.callback(this, callback, args));
   }
 
   toString(): string {
@@ -270,8 +283,7 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
     this.$open();
     this.stop();
     if (this.#repeatMs === 0) return;
-    this.callback = callback;
-    this.args = args;
+    this.$set(callback, args);
     this.#armFor(this.#repeatMs);
   }
 
@@ -288,7 +300,7 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
       this.callback = null;
       this.args = [];
     }
-    hub.callback(this, callback as AnyFunction, args);
+    this.$call(callback as AnyFunction, args);
     return Fired.DONE;
   }
 }
@@ -456,6 +468,7 @@ export class Loop {
 
   /** Queue `fn(...args)` behind all that is ready; it runs in the hub's context, in this turn if the loop runs. */
   runCallback(fn: AnyFunction, ...args: unknown[]): Callback {
+    if (typeof fn !== 'function') throw new TypeError(`runCallback(fn): expected a function, got ${describe(fn)}`);
     return new Callback(this.$hub, fn, args);
   }
 
@@ -490,7 +503,7 @@ export class Loop {
 
   /** Read the clock afresh. */
   updateNow(): void {
-    this.$hub.now();
+    this.$hub.updateNow();
   }
 
   /** Keep the loop going until `unref()`. */

@@ -42,8 +42,10 @@ export abstract class Operation<T> implements PromiseLike<T> {
     if (hub === null) throw notRunning(this);
     if (sent === RESUME) return { done: true, value: this.complete(hub, hub.cur) };
     if (debugging) hub.debug.consumed(this);
+    if (hub.parking !== null) hub.drivenByHand();
     const slot = hub.cur === NIL ? hub.adopt(this) : hub.cur;
     if (this.begin(hub, slot)) return { done: true, value: this.complete(hub, slot) };
+    hub.parking = this;
     return PARK;
   }
 
@@ -69,17 +71,12 @@ export abstract class Operation<T> implements PromiseLike<T> {
     onDone?: ((value: T) => A | PromiseLike<A>) | null,
     onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Pending<A | B> {
-    const owner = active === null ? greenletOfContext() : null;
+    const owner = active === null ? greenletOfContext() : active.asyncStarter();
     const hub = owner === null ? (active ?? threadHub()) : owner.$hub;
     if (debugging) hub.debug.consumed(this);
-    const pending = new Outcome<A | B>();
-    const waiter = hub.spareWaiters.pop() ?? new Waiter();
-    waiter.op = this;
-    waiter.done = onDone ?? null;
-    waiter.failed = onFailed ?? null;
-    waiter.pending = pending;
-    waiter.start(hub, owner);
-    return pending;
+    const waiter = new Waiter(this, onDone ?? null, onFailed ?? null, owner);
+    waiter.start(hub);
+    return waiter as Pending<A | B>;
   }
 }
 
@@ -88,60 +85,6 @@ export interface Pending<T> extends PromiseLike<T> {
   catch<B = never>(onFailed?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<T | B>;
   finally(onFinally?: (() => void) | null): Promise<T>;
 }
-
-/** The same; makes a promise only if it is chained. */
-class Outcome<T> implements Pending<T> {
-  /** Nothing yet, a promise of the outcome, or the value wrapped. */
-  #chain: PromiseWithResolvers<T> | Settled | null = null;
-
-  /** @internal */
-  $settle(value: unknown): void {
-    const chain = this.#chain;
-    if (chain === null) this.#chain = value === undefined ? NOTHING_GIVEN : new Settled(value);
-    else (chain as PromiseWithResolvers<T>).resolve(value as T);
-  }
-
-  /** @internal If nobody chained, nobody will hear of it unless the platform does. */
-  $reject(error: unknown): void {
-    this.#chain ??= Promise.withResolvers();
-    (this.#chain as PromiseWithResolvers<T>).reject(error);
-  }
-
-  #promise(): Promise<T> {
-    let chain = this.#chain;
-    if (chain === null || chain instanceof Settled) {
-      const made = Promise.withResolvers<T>();
-      if (chain !== null) made.resolve(chain.value as T);
-      this.#chain = chain = made;
-    }
-    return chain.promise;
-  }
-
-  then<C = T, D = never>(
-    onDone?: ((value: T) => C | PromiseLike<C>) | null,
-    onFailed?: ((error: unknown) => D | PromiseLike<D>) | null,
-  ): Promise<C | D> {
-    return this.#promise().then(onDone, onFailed);
-  }
-
-  catch<D = never>(onFailed?: ((error: unknown) => D | PromiseLike<D>) | null): Promise<T | D> {
-    return this.#promise().catch(onFailed);
-  }
-
-  finally(onFinally?: (() => void) | null): Promise<T> {
-    return this.#promise().finally(onFinally);
-  }
-}
-
-class Settled {
-  readonly value: unknown;
-
-  constructor(value: unknown) {
-    this.value = value;
-  }
-}
-
-const NOTHING_GIVEN = new Settled(undefined);
 
 /** An operation with state of its own: it can be consumed once, by one consumer. */
 export abstract class SingleUse<T> extends Operation<T> {
@@ -236,31 +179,46 @@ export class WaiterList {
 // of a direct `op.then(f)` are called from the loop as well, with no hub active, and from a microtask if the
 // operation did not have to wait, never from inside `then`.
 //
-// Waiters are used again: at 110 bytes they would be most of what an await allocates. So nobody outside keeps one.
 // A body that waits for one thing, as it mostly does, waits in its own slot; only further ones at once take others.
+//
+// Rejected: keeping waiters for use again. Storing new objects in old ones costs the collector's write barriers, 12 ns an
+// await, more than the allocation does.
 /** One `then` of an operation: a slot, two callbacks, and a place in the list of those its owner waits in. */
-export class Waiter implements Fires<Hub> {
-  op: Operation<any> | null = null;
-  done: ((value: any) => unknown) | null = null;
-  failed: ((error: unknown) => unknown) | null = null;
-  pending: Outcome<any> | null = null;
+export class Waiter implements Fires<Hub>, Pending<any> {
+  readonly op: Operation<any>;
+  readonly #done: ((value: any) => unknown) | null;
+  readonly #failed: ((error: unknown) => unknown) | null;
   slot = NIL;
   /** Order of starting, over all waiters of the hub; a Timeout in main looks at it. */
   serial = 0;
   /** Whose it is; null: main. */
-  owner: RawGreenlet | null = null;
+  readonly owner: RawGreenlet | null;
   before: Waiter | null = null;
   after: Waiter | null = null;
+  /** What became of it, for those who chain: nothing yet, a promise of it, or the value wrapped. */
+  #chain: PromiseWithResolvers<any> | Settled | null = null;
 
-  start(hub: Hub, owner: RawGreenlet | null): void {
-    if (hub.inCallback()) return this.#failLater(hub, new BlockingSwitchOutError());
-    const pending = owner === null ? hub.takeMainError() : owner.$takeError();
-    if (pending !== null) return this.#failLater(hub, pending.error);
-    const op = this.op as Operation<any>;
+  constructor(
+    op: Operation<any>,
+    done: ((value: any) => unknown) | null,
+    failed: ((error: unknown) => unknown) | null,
+    owner: RawGreenlet | null,
+  ) {
+    this.op = op;
+    this.#done = done;
+    this.#failed = failed;
     this.owner = owner;
+  }
+
+  start(hub: Hub): void {
+    if (hub.inCallback()) return this.#failLater(new BlockingSwitchOutError());
+    const { op, owner } = this;
+    const pending = owner === null ? hub.takeMainError() : owner.$takeError();
+    if (pending !== null) return this.#failLater(pending.error);
     const list = owner === null ? hub.mainWaiters : owner.$waiters();
     try {
-      if (owner !== null && list.first === null && owner.$slot >= 0) {
+      // Not in its first slice: there the slot is the running greenlet's.
+      if (owner !== null && active === null && list.first === null && owner.$slot >= 0) {
         this.slot = owner.$slot;
         hub.owners[this.slot] = this;
       } else this.slot = hub.take(Kind.WAITER, this);
@@ -273,10 +231,10 @@ export class Waiter implements Fires<Hub> {
       }
       const value = op.complete(hub, this.slot);
       this.#leave(hub);
-      later(() => this.#succeed(hub, value));
+      later(() => this.#succeed(value));
     } catch (error) {
       this.#leave(hub);
-      this.#failLater(hub, error);
+      this.#failLater(error);
     }
   }
 
@@ -294,8 +252,8 @@ export class Waiter implements Fires<Hub> {
     (owner === null ? hub.mainWaiters : owner.$waiters()).remove(this);
   }
 
-  #failLater(hub: Hub, error: unknown): void {
-    later(() => this.#fail(hub, error));
+  #failLater(error: unknown): void {
+    later(() => this.#fail(error));
   }
 
   /** @internal The loop: this slot's turn has come. */
@@ -303,27 +261,26 @@ export class Waiter implements Fires<Hub> {
     this.#unlist(hub);
     let value: unknown;
     try {
-      value = (this.op as Operation<unknown>).complete(hub, slot);
+      value = this.op.complete(hub, slot);
     } catch (error) {
       this.#leave(hub);
-      hub.outside(() => this.#fail(hub, error));
+      hub.outside(() => this.#fail(error));
       return Fired.SETTLED;
     }
     this.#leave(hub);
     setActive(null);
-    this.#succeed(hub, value);
+    this.#succeed(value);
     setActive(hub);
     return Fired.SETTLED;
   }
 
   /** @internal Nobody will hear of it any more: leave without a word. */
   $drop(hub: Hub): void {
-    const { slot, op } = this;
+    const { slot } = this;
     this.#unlist(hub);
     hub.withdraw(slot);
-    op?.abandon(hub, slot);
+    this.op.abandon(hub, slot);
     this.#leave(hub);
-    this.#spare(hub);
   }
 
   /** @internal End the wait with an exception. */
@@ -333,43 +290,81 @@ export class Waiter implements Fires<Hub> {
     hub.withdraw(slot);
     let thrown = error;
     try {
-      this.op?.abandon(hub, slot);
+      this.op.abandon(hub, slot);
     } catch (e) {
       thrown = e;
     }
     this.#leave(hub);
-    hub.outside(() => this.#fail(hub, thrown));
+    hub.outside(() => this.#fail(thrown));
   }
 
-  #succeed(hub: Hub, value: unknown): void {
-    const { done, pending } = this;
-    this.#spare(hub);
-    if (done === null) return pending?.$settle(value);
+  #succeed(value: unknown): void {
+    const done = this.#done;
+    if (done === null) return this.#settle(value);
     try {
-      pending?.$settle(done(value));
+      this.#settle(done(value));
     } catch (error) {
-      pending?.$reject(error);
+      this.#reject(error);
     }
   }
 
-  #fail(hub: Hub, error: unknown): void {
-    const { failed, pending } = this;
-    this.#spare(hub);
-    if (failed === null) return pending?.$reject(error);
+  #fail(error: unknown): void {
+    const failed = this.#failed;
+    if (failed === null) return this.#reject(error);
     try {
-      pending?.$settle(failed(error));
+      this.#settle(failed(error));
     } catch (e) {
-      pending?.$reject(e);
+      this.#reject(e);
     }
   }
 
-  /** Over: another await may use it. */
-  #spare(hub: Hub): void {
-    this.op = this.done = this.failed = this.pending = this.owner = null;
-    if (hub.spareWaiters.length < 1024) hub.spareWaiters.push(this);
+  #settle(value: unknown): void {
+    const chain = this.#chain;
+    if (chain === null) this.#chain = value === undefined ? NOTHING_GIVEN : new Settled(value);
+    else (chain as PromiseWithResolvers<unknown>).resolve(value);
+  }
+
+  /** If nobody chained, nobody will hear of it unless the platform does. */
+  #reject(error: unknown): void {
+    this.#chain ??= Promise.withResolvers();
+    (this.#chain as PromiseWithResolvers<unknown>).reject(error);
+  }
+
+  #promise(): Promise<any> {
+    let chain = this.#chain;
+    if (chain === null || chain instanceof Settled) {
+      const made = Promise.withResolvers<any>();
+      if (chain !== null) made.resolve(chain.value);
+      this.#chain = chain = made;
+    }
+    return chain.promise;
+  }
+
+  then<C = any, D = never>(
+    onDone?: ((value: any) => C | PromiseLike<C>) | null,
+    onFailed?: ((error: unknown) => D | PromiseLike<D>) | null,
+  ): Promise<C | D> {
+    return this.#promise().then(onDone, onFailed);
+  }
+
+  catch<D = never>(onFailed?: ((error: unknown) => D | PromiseLike<D>) | null): Promise<any> {
+    return this.#promise().catch(onFailed);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<any> {
+    return this.#promise().finally(onFinally);
   }
 }
 
+class Settled {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
+const NOTHING_GIVEN = new Settled(undefined);
 const settled = Promise.resolve();
 
 /** Run `fn` in a microtask. A bare promise reaction: queueMicrotask costs three times as much. */

@@ -31,8 +31,8 @@ export class Extras {
   name: string | null = null;
   /** Pending operations of an async body. */
   waiters: WaiterList | null = null;
-  /** Thrown into an async body that was not in an operation: for its next one. */
-  pendingError: { error: unknown } | null = null;
+  /** Thrown into an async body that was not in an operation: for its next ones. */
+  pendingErrors: unknown[] | null = null;
   controller: AbortController | null = null;
   /** The async context its slices run in. */
   context: SliceContext | null = null;
@@ -147,7 +147,7 @@ export class RawGreenlet {
     if (hub !== null && !debugging && count <= 1) {
       // Made and consumed in one breath, as it mostly is, one object serves every switch of the hub.
       const spare = hub.spareSwitch;
-      if (!spare.$made && !hub.inCallback()) {
+      if (spare !== null && !spare.$made && !hub.inCallback()) {
         spare.$made = true;
         spare.target = this;
         spare.count = count;
@@ -155,7 +155,9 @@ export class RawGreenlet {
         return spare;
       }
     }
-    return transfer(new SwitchOperation(this, count, count > 1 ? [value, ...rest] : value, null));
+    const made = new SwitchOperation(this, count, count > 1 ? [value, ...rest] : value, null);
+    if (hub !== null && !debugging) hub.spareSwitch ??= made;
+    return transfer(made);
   }
 
   /**
@@ -192,13 +194,21 @@ export class RawGreenlet {
     return more.waiters;
   }
 
+  /** @internal Abort the signal, if there is one. The next reader gets a new one, should the body go on. */
+  $abort(error: unknown): void {
+    const controller = this.$more === null ? null : this.$more.controller;
+    if (controller === null) return;
+    (this.$more as Extras).controller = null;
+    controller.abort(error);
+  }
+
   /** @internal An exception that waits for the next operation of an async body. */
   $takeError(): { error: unknown } | null {
     const more = this.$more;
-    if (more === null || more.pendingError === null) return null;
-    const pending = more.pendingError;
-    more.pendingError = null;
-    return pending;
+    if (more === null || more.pendingErrors === null) return null;
+    const error = more.pendingErrors.shift();
+    if (more.pendingErrors.length === 0) more.pendingErrors = null;
+    return { error };
   }
 
   /** @internal Its slot's turn, which a raw greenlet has only while its body is in place. */
