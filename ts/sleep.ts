@@ -7,30 +7,37 @@ import type { Hub } from './hub/hub.ts';
 import { Operation, RowWait } from './hub/operation.ts';
 import { DONE, type Park, RESUME, YIELD } from './hub/protocol.ts';
 
-// Constants of this file: see batch.ts.
-const GO_ON = RESUME;
-const YIELDED = YIELD;
-const NOTHING_MORE = DONE;
-
 /** sleep(0). Holds no state, so one object serves everybody; `next` is all there is to a yield. */
-class Yield extends Operation<void> {
-  describe(): string {
-    return 'sleep(0)';
+function makeYield(): { Yield: new () => Operation<void>; zero: Operation<void> } {
+  // Constants of the closure: see batch.ts.
+  const GO_ON = RESUME;
+  const YIELDED = YIELD;
+  const NOTHING_MORE = DONE;
+
+  class Yield extends Operation<void> {
+    describe(): string {
+      return 'sleep(0)';
+    }
+
+    override next(sent?: unknown): IteratorResult<Park, void> {
+      if (sent === GO_ON) return NOTHING_MORE;
+      if (active !== null && active.cur !== NIL && this === zero) return YIELDED;
+      return super.next(sent);
+    }
+
+    begin(hub: Hub, slot: number): boolean {
+      hub.core.ready(slot);
+      return false;
+    }
+
+    complete(): void {}
   }
 
-  override next(sent?: unknown): IteratorResult<Park, void> {
-    if (sent === GO_ON) return NOTHING_MORE;
-    if (active !== null && active.cur !== NIL && this === zero) return YIELDED;
-    return super.next(sent);
-  }
-
-  begin(hub: Hub, slot: number): boolean {
-    hub.core.ready(slot);
-    return false;
-  }
-
-  complete(): void {}
+  const zero = new Yield();
+  return { Yield, zero };
 }
+
+const { Yield, zero } = makeYield();
 
 /** Holds only its length; the deadline is the core's. So equal ones can be one object, too. */
 class Sleep extends Operation<void> {
@@ -69,7 +76,6 @@ class UnrefSleep extends Sleep {
   }
 }
 
-const zero = new Yield();
 let last = new Sleep(1000);
 
 /**

@@ -6,6 +6,7 @@ import { ControlException, GeventError } from './exceptions.ts';
 import { active, greenletOfContext, threadHub } from './hub/current.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
+import { disarm } from './hub/loop.ts';
 import { Fired, type Fires } from './hub/protocol.ts';
 import { exceptionFrom, getcurrent, type RawGreenlet } from './hub/raw.ts';
 
@@ -125,7 +126,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
     const slot = this.#slot;
     if (slot === NIL) return this.#takeBack();
     const hub = this.#hub as Hub;
-    hub.core.disarm(slot);
+    disarm(hub, slot);
     this.#settle(hub, slot);
   }
 

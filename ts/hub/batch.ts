@@ -6,8 +6,8 @@
 //     that code costs 18.5 where the same function, called often, costs 14.
 //   - It is a closure over one hub, made once: the compiler then folds the hub, its core and tables into the code (16.5; as
 //     a method 18.7). With several hubs in a process that is lost, and only that.
-//   - The messages of protocol.ts are copied into constants of this file: an import is a load from a cell at each use
-//     (19.5 against 22). The bundled build has no imports between its files and needs no copies.
+//   - The messages of protocol.ts are copied into constants of the closure: an import is a load from a cell at each use
+//     (19.5 against 22), and a bundler that writes `var` for a module's constants makes them no constants (26).
 //   - Generators are resumed by calling %GeneratorPrototype%.next itself; looked up on the generator it is megamorphic.
 
 import { Word } from '../core/contract.ts';
@@ -16,10 +16,6 @@ import { PARK, RESUME, resumeBody, YIELD } from './protocol.ts';
 
 const { HEAD, TAIL, MASK, BUDGET } = Word;
 const NIL = -1;
-const YIELDED = YIELD;
-const PARKED = PARK;
-const GO_ON = RESUME;
-const resume = resumeBody;
 
 /** How a pass or a batch of one ended. BATCH: the budget is used up, look at the clock. */
 export const Pass = { EMPTY: 0, SETTLED: 1, TIME: 2, BATCH: 3 } as const;
@@ -29,6 +25,10 @@ const { EMPTY, BATCH } = Pass;
 export function makeBatch(hub: Hub): () => number {
   const core = hub.core;
   const bodies = hub.bodies;
+  const YIELDED = YIELD;
+  const PARKED = PARK;
+  const GO_ON = RESUME;
+  const resume = resumeBody;
 
   /** An entry that is no suspended generator. Gives -1 when the loop may go on, or how the batch ended. */
   function runOther(entry: number): number {

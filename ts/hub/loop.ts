@@ -216,6 +216,11 @@ export abstract class Watcher {
   }
 }
 
+/** Take back a timer that has not been called: it is armed, or due and waits in the ring for continuations to run first. */
+export function disarm({ core }: Hub, slot: number): void {
+  if (!core.disarm(slot) && core.place(slot) === Place.READY) core.unready(slot);
+}
+
 /** Calls back after `after` seconds, then every `repeat` seconds if that is not 0. */
 export class TimerWatcher extends Watcher implements Fires<Hub> {
   readonly #afterMs: number;
@@ -253,7 +258,7 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
 
   protected $disarm(): void {
     const hub = this.loop.$hub;
-    hub.core.disarm(this.#slot);
+    disarm(hub, this.#slot);
     if (this.#unref) --hub.unrefTimers;
     this.#unref = false;
     hub.release(this.#slot);
