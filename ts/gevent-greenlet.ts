@@ -23,7 +23,8 @@ import {
   State,
   SwitchOperation,
 } from './hub/raw.ts';
-import { expired, type Limit, limitMs, Timeout } from './timeout.ts';
+import { expired, limitMs } from './limit.ts';
+import { type Limit, Timeout } from './timeout.ts';
 import { isThenable, settle, unwind } from './unwind.ts';
 
 /** A generator body: what `yield*` may block in. */

@@ -15,9 +15,9 @@ import { active, debugging, threadHubIfAny } from './hub/current.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
-import type { Park } from './hub/protocol.ts';
 import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State } from './hub/raw.ts';
-import { expired, hubHere, type Limit, limitMs } from './timeout.ts';
+import { expired, hubHere, limitMs } from './limit.ts';
+import type { Limit } from './timeout.ts';
 
 /**
  * Make a greenlet that runs `fn(...args)` and queue it. It never runs before the caller next lets others run.
@@ -59,10 +59,9 @@ export function spawnLater(seconds: Seconds, fn: (...args: any[]) => any, ...arg
  * A raw greenlet under the hub: cheaper than a Greenlet, without result, links or join.
  * @see `gevent.spawn_raw`, the source. Differs: the body is a generator or plain function.
  */
-export function spawnRaw<A extends unknown[]>(
-  fn: (...args: A) => Generator<Park, unknown, any> | unknown,
-  ...args: A
-): RawGreenlet {
+export function spawnRaw<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): RawGreenlet;
+export function spawnRaw<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): RawGreenlet;
+export function spawnRaw(fn: (...args: any[]) => unknown, ...args: unknown[]): RawGreenlet {
   if (typeof fn !== 'function') throw new TypeError(`spawnRaw(fn): expected a function, got ${describe(fn)}`);
   const hub = hubHere();
   const raw = new RawGreenlet(fn as RawRun, hub, hub);

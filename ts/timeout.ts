@@ -1,9 +1,8 @@
 // Timeout: an exception that arrives in the greenlet that started it, unless it is cancelled first.
 
-import { describe, type Seconds, toMs, toWaitMs } from './core/clock.ts';
+import { describe, type Seconds, toMs } from './core/clock.ts';
 import { Kind, NIL, Priority } from './core/contract.ts';
 import { ControlException, GeventError } from './exceptions.ts';
-import { active, greenletOfContext, threadHub } from './hub/current.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
 import { disarm } from './hub/loop.ts';
@@ -114,7 +113,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
     this.#greenlet = greenlet;
     this.#since = hub.waiterSerial;
     this.#slot = slot;
-    if (!this.#ref) {
+    if (!this.#ref && this.seconds !== Infinity) {
       this.#unref = true;
       ++hub.unrefTimers;
     }
@@ -218,20 +217,3 @@ export class Timeout extends ControlException implements Fires<Hub> {
 
 /** A number of seconds (or none), or a Timeout with an exception of its own: what waiting calls take. */
 export type Limit = Seconds | Timeout | null;
-
-/** Milliseconds that a wait with this limit arms, or null. A Timeout that is pending comes by itself. */
-export function limitMs(limit: Limit, where: string): number | null {
-  if (limit instanceof Timeout)
-    return limit.pending || limit.seconds === null ? null : Math.max(0, limit.seconds * 1000);
-  return limit === null ? null : toWaitMs(limit, where);
-}
-
-/** What a wait raises whose limit has come. */
-export function expired(hub: Hub, limit: Limit): unknown {
-  return limit instanceof Timeout ? (limit.$raised(hub) ?? limit) : new Timeout(limit);
-}
-
-/** The hub on which something done now would wait. */
-export function hubHere(): Hub {
-  return active ?? greenletOfContext()?.$hub ?? threadHub();
-}

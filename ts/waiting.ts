@@ -5,7 +5,8 @@ import { NIL } from './core/contract.ts';
 import { CollectLink, Greenlet, type SoleCollector } from './gevent-greenlet.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
-import { hubHere, type Limit, limitMs, Timeout } from './timeout.ts';
+import { hubHere, limitMs } from './limit.ts';
+import { type Limit, Timeout } from './timeout.ts';
 
 /** What can be waited for: greenlets, events, semaphores, results. */
 export interface Linkable {
@@ -264,7 +265,7 @@ export class Iwait<T extends Linkable> {
     if (this.#started) return;
     this.#started = true;
     this.#hub = hub;
-    if (this.#limitMs !== null) this.#endsAt = hub.now() + this.#limitMs;
+    if (this.#limitMs !== null) this.#endsAt = hub.updateNow() + this.#limitMs;
     try {
       for (const object of this.#objects) {
         const link = () => this.#found(object);

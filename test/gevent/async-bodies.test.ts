@@ -8,11 +8,13 @@ import {
   GreenletExit,
   getcurrent,
   isControl,
+  iwait,
   joinall,
   kill,
   killall,
   sleep,
   spawn,
+  spawnLater,
   spawnRaw,
   Timeout,
   wait,
@@ -416,6 +418,29 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(leftIn(hub)).toEqual({ slots: 1, greenlets: 1, timers: 1 });
     });
 
+    test('due in the instant of the operation it loses: cancelled by what woke, it never comes', async () => {
+      const { clock, trace, log, hub } = world(core);
+      const all = (['using', 'cancel'] as const).map((how) =>
+        spawn(async () => {
+          if (how === 'using') {
+            using _ = Timeout.startNew(1);
+            await sleep(1);
+          } else {
+            const timeout = Timeout.startNew(1, null, { ref: false });
+            await sleep(1);
+            timeout.cancel();
+          }
+          trace(how, clock.seconds);
+          await sleep(1);
+          return 'unharmed';
+        }),
+      );
+      await clock.advanceAsync(3);
+      expect(log).toEqual(['using 1', 'cancel 1']);
+      expect(all.map((g) => g.value)).toEqual(['unharmed', 'unharmed']);
+      expect([hub.unrefTimers, leftIn(hub)]).toEqual([0, {}]);
+    });
+
     test('uncaught it is the body’s failure', async () => {
       const { clock, reported } = world(core);
       const g = spawn(async () => {
@@ -529,6 +554,36 @@ describe.each(CORES)('on the %s core', (core) => {
       }
       await clock.advanceAsync(1);
       expect(log).toEqual([0, 1, 2, 3, 4, 5]);
+    });
+
+    test('what is due with an async body may be taken back by it before it runs', async () => {
+      const { clock, trace, log, hub } = world(core);
+      const never = new Greenlet(sleeper);
+      const steps = iwait([never], { timeout: 1 });
+      const timer = hub.loop.timer(1);
+      const repeated = hub.loop.timer(1, 1, { ref: false });
+      let delayed: Greenlet | undefined;
+      let sleeping: Greenlet | undefined;
+      spawn(async () => {
+        await sleep(1);
+        timer.stop();
+        repeated.close();
+        delayed?.kill();
+        sleeping?.kill();
+        steps.close();
+        trace('taken back');
+      });
+      spawn(function* () {
+        trace('step', (yield* steps.next()).done);
+      });
+      await clock.advanceAsync();
+      timer.start(trace, 'timer');
+      repeated.start(trace, 'repeated');
+      delayed = spawnLater(1, trace, 'delayed');
+      sleeping = spawn(sleeper, 1);
+      await clock.advanceAsync(5);
+      expect(log).toEqual(['taken back', 'step true']);
+      expect([delayed.dead, sleeping.dead, hub.unrefTimers, leftIn(hub)]).toEqual([true, true, 0, {}]);
     });
 
     test('joiners of one greenlet wake in the order they joined, and links behind them', async () => {

@@ -872,6 +872,41 @@ describe.each(CORES)('on the %s core', (core) => {
     });
   });
 
+  test.each([
+    ['sleep', () => void spawn(() => sleep(Infinity, { ref: false }) as any)],
+    [
+      'timer',
+      () =>
+        getHub()
+          .loop.timer(Infinity, 0, { ref: false })
+          .start(() => {}),
+    ],
+    [
+      'repeat',
+      () =>
+        getHub()
+          .loop.timer(0, Infinity, { ref: false })
+          .start(() => {}),
+    ],
+    ['Timeout', () => void spawn(() => void Timeout.startNew(Infinity, null, { ref: false }))],
+    [
+      'hub.join',
+      () =>
+        void getHub()
+          .join({ timeout: Infinity })
+          .then(() => {}),
+    ],
+  ])('an endless %s arms nothing, and does not count against what does', async (_, arm) => {
+    const { hub, clock, trace, log } = world(core);
+    arm();
+    await clock.advanceAsync();
+    expect(hub.unrefTimers).toBe(0);
+    spawn(sleeper, 2);
+    hub.join().then((all) => trace(all, 'at', clock.seconds));
+    await clock.advanceAsync(5);
+    expect(log).toEqual(['true at 2']);
+  });
+
   describe('hub.join', () => {
     test('true when nothing is left, at once if that is so, and again and again', async () => {
       const { hub, clock, trace, log } = world(core);
@@ -1289,6 +1324,20 @@ describe.each(CORES)('on the %s core', (core) => {
       platform.settle();
       for (let i = 0; i < 30; i++) platform.pass(10);
       expect(woke).toEqual([150, 150]);
+    });
+
+    test('and so does the limit of an iwait', () => {
+      const { hub, platform } = onPlatform(core);
+      let ended = 0;
+      hub.spawn(function* () {
+        Timeout.startNew(50).cancel();
+        platform.time += 100;
+        yield* iwait([new Greenlet(sleeper)], { timeout: 0.05 }).next();
+        ended = platform.time;
+      });
+      platform.settle();
+      for (let i = 0; i < 30; i++) platform.pass(10);
+      expect(ended).toBe(150);
     });
 
     test('loop.updateNow() reads the clock, loop.now() tells', () => {

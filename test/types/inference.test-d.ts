@@ -239,3 +239,25 @@ expectTypeOf(sleep(1)).toExtend<Operation<void>>();
 expectTypeOf(sleep(1)).toExtend<PromiseLike<void>>();
 // @ts-expect-error what an operation yields is made by this library alone
 const _park: Park = {};
+
+// ---- by other ways in -----------------------------------------------------------------------------------------------
+
+getHub().spawn(
+  // @ts-expect-error a star is missing
+  function* () {
+    yield sleep(1);
+  },
+);
+spawnRaw(
+  // @ts-expect-error a star is missing
+  function* () {
+    yield sleep(1);
+  },
+);
+
+/** A subclass may define what it runs. */
+export class Runs extends greenlet {
+  override run(x: number): number {
+    return x;
+  }
+}

@@ -25,7 +25,7 @@ import {
   OperationError,
   SystemExit,
 } from '../exceptions.ts';
-import type { Greenlet } from '../gevent-greenlet.ts';
+import type { GeneratorBody, Greenlet, OtherBody } from '../gevent-greenlet.ts';
 import { makeBatch, Pass, runWithCare } from './batch.ts';
 import { type Slices, unwatchStores, watchStores } from './context.ts';
 import { active, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
@@ -70,9 +70,6 @@ class Main extends RawGreenlet {
   }
   override get dead(): boolean {
     return false;
-  }
-  override get run(): undefined {
-    return undefined;
   }
   override toString(): string {
     return '<greenlet main>';
@@ -813,8 +810,10 @@ export class Hub extends RawGreenlet {
   }
 
   /** `spawn` on this hub, from wherever. */
-  spawn<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): SpawnedBy<R> {
-    return spawnOn(this, fn, args) as SpawnedBy<R>;
+  spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
+  spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
+  spawn(fn: (...args: any[]) => unknown, ...args: unknown[]): unknown {
+    return spawnOn(this, fn, args);
   }
 
   /** Run `fn(...args)` in the hub on its next turn; gives something to `stop()`. */
@@ -868,8 +867,6 @@ export class Hub extends RawGreenlet {
     return `<${this.$label}>`;
   }
 }
-
-type SpawnedBy<R> = R extends Generator<any, infer T, any> ? Greenlet<T> : Greenlet<Awaited<R>>;
 
 let spawnOn: (hub: Hub, fn: (...args: any[]) => unknown, args: unknown[]) => unknown = () => undefined;
 

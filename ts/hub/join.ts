@@ -12,7 +12,7 @@ export class JoinHub extends SingleUse<boolean> {
 
   constructor(timeoutMs: number | null) {
     super();
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = timeoutMs === Infinity ? null : timeoutMs;
   }
 
   describe(): string {

@@ -226,6 +226,8 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
   readonly #afterMs: number;
   readonly #repeatMs: number;
   #slot = NIL;
+  /** Active, with nothing armed. */
+  #endless = false;
   #unref = false;
 
   /** @internal */
@@ -251,8 +253,8 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
   #armFor(ms: number): void {
     const hub = this.loop.$hub;
     this.#slot = hub.take(Kind.TIMER, this);
-    this.#unref = !this.ref;
-    if (this.#unref) ++hub.unrefTimers;
+    this.#endless = ms === Infinity;
+    this.$count();
     hub.arm(this.#slot, ms, 2 - this.priority);
   }
 
@@ -267,7 +269,7 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
 
   protected override $count(): void {
     // Counted by the core while armed; a change of `ref` while armed moves it to the other side.
-    if (this.active && !this.ref && !this.#unref) {
+    if (this.active && !this.ref && !this.#endless && !this.#unref) {
       this.#unref = true;
       ++this.loop.$hub.unrefTimers;
     }
@@ -295,7 +297,7 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
   /** @internal */
   $fire(hub: Hub, slot: number): number {
     const { callback, args } = this;
-    if (this.#repeatMs > 0) {
+    if (this.#repeatMs > 0 && this.#repeatMs !== Infinity) {
       hub.arm(slot, this.#repeatMs, 2 - this.priority);
     } else {
       this.#slot = NIL;

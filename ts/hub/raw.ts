@@ -58,6 +58,7 @@ export interface SliceContext {
  * A coroutine with explicit transfer of control. Nothing schedules it; whoever wants it to run switches to it.
  * @see `greenlet.greenlet`, the source. Differs: the body is a generator function (`yield* g.switch(x)`) or a plain one.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see `run` below
 export class RawGreenlet {
   static GreenletExit: typeof GreenletExit = GreenletExit;
   static error: typeof GreenletError = GreenletError;
@@ -91,18 +92,6 @@ export class RawGreenlet {
   /** @internal */
   $defaultParent(): RawGreenlet | null {
     return getcurrent();
-  }
-
-  /** What it will run. Gone once it has started, as in greenlet: reading it then gives undefined, setting it throws. */
-  get run(): RawRun | undefined {
-    return this.$state === State.FRESH ? (this.$run ?? undefined) : undefined;
-  }
-
-  set run(run: RawRun) {
-    if (this.$state !== State.FRESH) {
-      throw new GreenletError('run cannot be set after the start of the greenlet', 'GEVENT_GREENLET_STARTED');
-    }
-    this.$run = run;
   }
 
   /** Who gets the result, or the exception, when this one ends. */
@@ -292,6 +281,28 @@ export class RawGreenlet {
     return this.toString();
   }
 }
+
+// Declared as a method, for TypeScript lets a subclass override one by a method, and an accessor by nothing else.
+export interface RawGreenlet {
+  /**
+   * What it will run. Gone once it has started, as in greenlet: reading it then gives undefined, setting it throws.
+   * A subclass may define it as a method.
+   */
+  run(...args: any[]): unknown;
+}
+
+Object.defineProperty(RawGreenlet.prototype, 'run', {
+  configurable: true,
+  get(this: RawGreenlet): RawRun | undefined {
+    return this.$state === State.FRESH ? (this.$run ?? undefined) : undefined;
+  },
+  set(this: RawGreenlet, run: RawRun) {
+    if (this.$state !== State.FRESH) {
+      throw new GreenletError('run cannot be set after the start of the greenlet', 'GEVENT_GREENLET_STARTED');
+    }
+    this.$run = run;
+  },
+});
 
 // It is `greenlet` to its users; the capital keeps it apart from gevent's Greenlet in here.
 Object.defineProperty(RawGreenlet, 'name', { value: 'greenlet' });

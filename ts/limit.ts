@@ -1,0 +1,23 @@
+// What waiting calls make of their `timeout`, and where they wait.
+
+import { toWaitMs } from './core/clock.ts';
+import { active, greenletOfContext, threadHub } from './hub/current.ts';
+import type { Hub } from './hub/hub.ts';
+import { type Limit, Timeout } from './timeout.ts';
+
+/** Milliseconds that a wait with this limit arms, or null. A Timeout that is pending comes by itself. */
+export function limitMs(limit: Limit, where: string): number | null {
+  if (limit instanceof Timeout)
+    return limit.pending || limit.seconds === null ? null : Math.max(0, limit.seconds * 1000);
+  return limit === null ? null : toWaitMs(limit, where);
+}
+
+/** What a wait raises whose limit has come. */
+export function expired(hub: Hub, limit: Limit): unknown {
+  return limit instanceof Timeout ? (limit.$raised(hub) ?? limit) : new Timeout(limit);
+}
+
+/** The hub on which something done now would wait. */
+export function hubHere(): Hub {
+  return active ?? greenletOfContext()?.$hub ?? threadHub();
+}
