@@ -11,7 +11,6 @@ import { runAs } from './hub/context.ts';
 import { active, debugging, greenletOfContext, setActive, threadHub } from './hub/current.ts';
 import { deliver, follow, start } from './hub/drive.ts';
 import { type Hub, type RowOwner, setSpawner } from './hub/hub.ts';
-import type { Callback } from './hub/loop.ts';
 import { type Operation, SingleUse, Waiter } from './hub/operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park } from './hub/protocol.ts';
 import {
@@ -451,15 +450,16 @@ export class Greenlet<T = any> extends RawGreenlet {
   kill(options: KillOptions = {}): Operation<void> {
     const { exception = GreenletExit, block = true, timeout = null } = options;
     limitMs(timeout, 'kill(timeout)');
-    let order: Callback | null = null;
-    if (this.$state !== State.DEAD) {
-      const error = killer(exception);
-      const hub = this.$hub;
-      if (this.$state === State.FRESH || this.$state === State.QUEUED) this.$cancel(error);
-      else order = hub.loop.runCallback(deliver, hub, this, error);
-      return new Kill(this, block, timeout, order, error);
-    }
-    return new Kill(this, block, timeout, null, null);
+    if (this.$state === State.DEAD) return new Kill(this, block, timeout, null, null);
+    const error = killer(exception);
+    return new Kill(this, block, timeout, this.$shoot(error), error);
+  }
+
+  /** @internal Order the death of one that is not dead. Null: it was carried out at once. */
+  $shoot(error: unknown): KillOrder | null {
+    if (this.$state !== State.FRESH && this.$state !== State.QUEUED) return new KillOrder(this, error);
+    this.$cancel(error);
+    return null;
   }
 
   /** @internal Somebody else tells of its error. */
@@ -767,13 +767,50 @@ class NoSwitch extends SwitchOperation {
   }
 }
 
+/** An exception on its way into a greenlet: a callback of the hub, without the generality. */
+class KillOrder implements Fires<Hub> {
+  readonly #greenlet: Greenlet<any>;
+  readonly #error: unknown;
+  #slot: number;
+
+  constructor(greenlet: Greenlet<any>, error: unknown) {
+    const hub = greenlet.$hub;
+    this.#greenlet = greenlet;
+    this.#error = error;
+    this.#slot = hub.take(Kind.CALLBACK, this);
+    hub.core.ready(this.#slot);
+    hub.kick();
+  }
+
+  stop(): void {
+    const slot = this.#slot;
+    if (slot === NIL) return;
+    this.#slot = NIL;
+    const hub = this.#greenlet.$hub;
+    hub.core.unready(slot);
+    hub.release(slot);
+  }
+
+  /** @internal */
+  $fire(hub: Hub, slot: number): number {
+    this.#slot = NIL;
+    hub.release(slot);
+    try {
+      deliver(hub, this.#greenlet, this.#error);
+    } catch (error) {
+      hub.$route(this.#greenlet, error);
+    }
+    return Fired.DONE;
+  }
+}
+
 /** Waits for a greenlet whose death is ordered. */
 class Kill extends Join {
   readonly #block: boolean;
-  readonly #order: Callback | null;
+  readonly #order: KillOrder | null;
   readonly #error: unknown;
 
-  constructor(greenlet: Greenlet<any>, block: boolean, limit: Limit, order: Callback | null, error: unknown) {
+  constructor(greenlet: Greenlet<any>, block: boolean, limit: Limit, order: KillOrder | null, error: unknown) {
     super(greenlet, limit);
     this.#block = block;
     this.#order = order;

@@ -82,7 +82,7 @@ export function kill(greenlet: RawGreenlet, exception: unknown = GreenletExit): 
   if (!(greenlet instanceof RawGreenlet))
     throw new TypeError(`kill(greenlet): expected a greenlet, got ${describe(greenlet)}`);
   if (greenlet instanceof Greenlet) {
-    greenlet.kill({ exception, block: false });
+    if (!greenlet.dead) greenlet.$shoot(killer(exception));
     return;
   }
   if (greenlet.dead) return;

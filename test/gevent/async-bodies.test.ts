@@ -3,6 +3,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from 'vitest';
+import type { Hub } from '../../ts/hub.ts';
 import {
   Greenlet,
   GreenletExit,
@@ -556,34 +557,73 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(log).toEqual([0, 1, 2, 3, 4, 5]);
     });
 
-    test('what is due with an async body may be taken back by it before it runs', async () => {
+    test.each<[string, (trace: (...what: unknown[]) => void, hub: Hub) => () => void]>([
+      [
+        'timer',
+        (trace, { loop }) => {
+          const timer = loop.timer(1);
+          timer.start(trace, 'timer');
+          return () => timer.stop();
+        },
+      ],
+      [
+        'repeated timer',
+        (trace, { loop }) => {
+          const timer = loop.timer(1, 1, { ref: false });
+          timer.start(trace, 'timer');
+          return () => timer.close();
+        },
+      ],
+      [
+        'delayed start',
+        (trace) => {
+          const g = spawnLater(1, trace, 'started');
+          return () => void g.kill();
+        },
+      ],
+      [
+        'sleeper',
+        (trace) => {
+          const g = spawn(function* () {
+            yield* sleep(1);
+            yield* sleep(0);
+            trace('slept on');
+          });
+          return () => void g.kill();
+        },
+      ],
+      [
+        'join with a limit',
+        () => {
+          const never = new Greenlet(sleeper);
+          spawn(function* () {
+            yield* joinall([never], { timeout: 1 });
+          });
+          return () => void never.kill();
+        },
+      ],
+      [
+        'step of an iwait',
+        () => {
+          const steps = iwait([new Greenlet(sleeper)], { timeout: 1 });
+          spawn(function* () {
+            yield* steps.next();
+          });
+          return () => steps.close();
+        },
+      ],
+    ])('a %s that is due with an async body may be taken back by it', async (_, begin) => {
       const { clock, trace, log, hub } = world(core);
-      const never = new Greenlet(sleeper);
-      const steps = iwait([never], { timeout: 1 });
-      const timer = hub.loop.timer(1);
-      const repeated = hub.loop.timer(1, 1, { ref: false });
-      let delayed: Greenlet | undefined;
-      let sleeping: Greenlet | undefined;
       spawn(async () => {
         await sleep(1);
-        timer.stop();
-        repeated.close();
-        delayed?.kill();
-        sleeping?.kill();
-        steps.close();
+        takeBack();
         trace('taken back');
       });
-      spawn(function* () {
-        trace('step', (yield* steps.next()).done);
-      });
       await clock.advanceAsync();
-      timer.start(trace, 'timer');
-      repeated.start(trace, 'repeated');
-      delayed = spawnLater(1, trace, 'delayed');
-      sleeping = spawn(sleeper, 1);
+      const takeBack = begin(trace, hub);
       await clock.advanceAsync(5);
-      expect(log).toEqual(['taken back', 'step true']);
-      expect([delayed.dead, sleeping.dead, hub.unrefTimers, leftIn(hub)]).toEqual([true, true, 0, {}]);
+      expect(log).toEqual(['taken back']);
+      expect([hub.unrefTimers, leftIn(hub)]).toEqual([0, {}]);
     });
 
     test('joiners of one greenlet wake in the order they joined, and links behind them', async () => {
