@@ -79,7 +79,7 @@ build() {
   rm -rf dist
   mkdir dist
   rolldown ts/{index,greenlet,hub,timeout,exceptions,core,testing}.ts --format esm --platform neutral --sourcemap --dir dist \
-    --log-level warn
+    --log-level warn >/dev/null
   esbuild ts/core/debug.generated.ts --outdir=dist --log-level=warning
   trap 'rm -f dist/tsconfig.json' EXIT
   cat >dist/tsconfig.json <<<'{

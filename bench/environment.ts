@@ -70,7 +70,8 @@ function git(...args: string[]): string | null {
 
 /** Size of the release core, which is embedded as base64. */
 function wasmBytes(): number | null {
-  const file = source() === 'dist' ? 'dist/core/bytes.generated.js' : 'ts/core/bytes.generated.ts';
+  // The same bytes go into the built package.
+  const file = 'ts/core/bytes.generated.ts';
   if (!existsSync(ROOT + file)) return null;
   const text = readFileSync(ROOT + file, 'utf8').match(/['"`]([A-Za-z0-9+/]{100,})={0,2}['"`]/)?.[1];
   return text ? Math.floor((text.length * 3) / 4) : null;

@@ -63,12 +63,12 @@ class Sleep extends Operation<void> {
 /** A sleep that does not keep the loop going. */
 class UnrefSleep extends Sleep {
   override begin(hub: Hub, slot: number): boolean {
-    ++hub.unrefTimers;
+    if (this.ms !== Infinity) ++hub.unrefTimers;
     return super.begin(hub, slot);
   }
 
   override complete(hub?: Hub): void {
-    if (hub !== undefined) --hub.unrefTimers;
+    if (hub !== undefined && this.ms !== Infinity) --hub.unrefTimers;
   }
 
   override abandon(hub: Hub): void {

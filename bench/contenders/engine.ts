@@ -15,7 +15,7 @@ export type CoreName = 'wasm' | 'pure';
 export const CORES: readonly CoreName[] = ['wasm', 'pure'];
 
 type Api = typeof import('../../ts/index.ts');
-type CoreApi = typeof import('../../ts/core/contract.ts');
+type CoreApi = typeof import('../../ts/core.ts');
 type Body<T> = Generator<Park, T, unknown>;
 
 const HOUR = 3600;
@@ -160,11 +160,8 @@ export function spawning(core: CoreName, alive: number, batches: number): Conten
 /** The bare core: `armed` timers pending, `inFlight` more; per operation disarm the oldest of these and arm it anew. */
 export function coreTimers(core: CoreName, armed: number, kinds: number, inFlight: number, total: number): Contender {
   return contender(core, '', async () => {
-    const { Counter, Kind, Priority } = await engine<CoreApi>('core/contract');
-    const made =
-      core === 'wasm'
-        ? (await engine<typeof import('../../ts/core/wasm.ts')>('core/wasm')).createWasmCore()
-        : (await engine<typeof import('../../ts/core/pure.ts')>('core/pure')).createPureCore();
+    const { Counter, createPureCore, createWasmCore, Kind, Priority } = await engine<CoreApi>('core');
+    const made = core === 'wasm' ? createWasmCore() : createPureCore();
     const seconds = delays(kinds, 2 ** 16);
     let now = 0;
     for (let i = 0; i < armed; i++) made.arm(made.take(Kind.TIMER), now + seconds[i & 0xffff] * 1000, Priority.NORMAL);
@@ -217,7 +214,7 @@ export function sleepers(core: CoreName, n: number, what: Sleepers): Contender {
     what,
     async () => {
       const { spawn, sleep, getHub } = await engine<Api>('index');
-      const { Counter } = await engine<CoreApi>('core/contract');
+      const { Counter } = await engine<CoreApi>('core');
       function* body(): Body<void> {
         asleep++;
         yield* sleep(HOUR);

@@ -460,19 +460,21 @@ describe.each(CORES)('on the %s core', (core) => {
     });
 
     test('its account is settled by firing, cancelling and closing alike', () => {
-      const { hub, clock } = world(core);
+      const { hub, clock, trace, log } = world(core);
       spawn(function* () {
-        const make = () => Timeout.startNew(1, null, { ref: false });
-        make().cancel();
-        make().close();
+        const make = (seconds: number) => Timeout.startNew(seconds, null, { ref: false });
+        make(1).cancel();
+        make(2).close();
+        yield* sleep(3);
+        const fires = make(1);
         try {
-          make();
           yield* sleep(5);
-        } catch {
-          // that was it
+        } catch (error) {
+          trace(error === fires, clock.seconds);
         }
       });
-      clock.advance(2);
+      clock.advance(9);
+      expect(log).toEqual(['true 4']);
       expect([hub.unrefTimers, leftIn(hub)]).toEqual([0, {}]);
     });
   });

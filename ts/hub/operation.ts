@@ -128,7 +128,8 @@ export abstract class RowWait<T> extends SingleUse<T> implements RowOwner {
     const slot = this.#slot;
     if (slot === NIL) return;
     this.#slot = NIL;
-    hub.core.leave(slot);
+    // Its time was up and its turn is coming: it needs no other.
+    if (!hub.core.leave(slot)) return;
     if (front) hub.core.readyFront(slot);
     else hub.core.ready(slot);
     hub.kick();
