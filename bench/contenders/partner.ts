@@ -8,7 +8,8 @@ const { shared, port } = workerData as { shared?: Int32Array; port?: MessagePort
 if (shared) {
   // Ends with its process: a thread in Atomics.wait hears nothing else.
   for (;;) {
-    Atomics.wait(shared, Shared.TURN, Turn.MAIN);
+    // A notify may come late and wake the wait of the next round, so the turn itself is looked at.
+    while (Atomics.load(shared, Shared.TURN) === Turn.MAIN) Atomics.wait(shared, Shared.TURN, Turn.MAIN);
     shared[Shared.COUNT]++;
     Atomics.store(shared, Shared.TURN, Turn.MAIN);
     Atomics.notify(shared, Shared.TURN, 1);

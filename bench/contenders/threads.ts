@@ -24,7 +24,7 @@ export function atomics(total: number): Contender {
         for (let i = 0; i < total; i += 2) {
           Atomics.store(shared, Shared.TURN, Turn.WORKER);
           Atomics.notify(shared, Shared.TURN, 1);
-          Atomics.wait(shared, Shared.TURN, Turn.WORKER);
+          while (Atomics.load(shared, Shared.TURN) === Turn.WORKER) Atomics.wait(shared, Shared.TURN, Turn.WORKER);
           mine++;
         }
         const amount = (performance.now() - from) * 1e6;
