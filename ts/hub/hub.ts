@@ -436,12 +436,12 @@ export class Hub extends RawGreenlet {
         if (this.loop.$phases) this.loop.$check();
         if (settled || outcome === Pass.SETTLED) return Pass.SETTLED;
         if (outcome === Pass.TIME) return outcome;
-        const { words } = this.core;
-        if (words[HEAD] === words[TAIL]) {
-          if (!this.loop.$phases || !this.loop.$idle()) return Pass.EMPTY;
-          const { words } = this.core;
+        if (this.#nothingReady()) {
+          // Armed during that phase and due already: its turn is the next one, and before anything idle.
+          const due = this.core.nextDeadline() <= this.#now;
+          if (!due && (!this.loop.$phases || !this.loop.$idle())) return Pass.EMPTY;
           // An idle watcher asks for another turn, but not at the expense of the platform's.
-          if (words[HEAD] === words[TAIL]) return this.clock.virtual ? Pass.EMPTY : Pass.TIME;
+          if (!due && this.#nothingReady()) return this.clock.virtual ? Pass.EMPTY : Pass.TIME;
         }
         if (!this.clock.virtual && this.#now - this.#sliceStart >= config.switchInterval * 1000) return Pass.TIME;
       }
@@ -451,6 +451,13 @@ export class Hub extends RawGreenlet {
       this.aside = aside;
       setActive(before);
     }
+  }
+
+  /** True if the ring is empty. Holes are nothing: a core closes them up when it likes, and no order may depend on that. */
+  #nothingReady(): boolean {
+    const { words, ring } = this.core;
+    while (words[HEAD] !== words[TAIL] && ring[words[HEAD]] === HOLE) words[HEAD] = (words[HEAD] + 1) & words[MASK];
+    return words[HEAD] === words[TAIL];
   }
 
   /** Phase 1: the ready ring, a batch at a time. */
