@@ -538,6 +538,29 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(log).toEqual(expected);
     });
 
+    test('what is taken out of the queue between two of them changes nothing for them', async () => {
+      const { hub, clock, seen, trace } = world(core);
+      const body = async (name: string) => {
+        await sleep(0);
+        for (let i = 0; i < 4; i++) {
+          trace(name, i);
+          await Promise.resolve();
+        }
+      };
+      const round = async (between: boolean) => {
+        let callback: { stop(): void } | undefined;
+        spawn(body, 'a');
+        spawn(() => {
+          if (between) callback = hub.runCallback(trace, 'never');
+        });
+        spawn(body, 'b');
+        spawn(() => callback?.stop());
+        await clock.advanceAsync();
+        return seen();
+      };
+      expect(await round(true)).toEqual(await round(false));
+    });
+
     test('sleepers of one instant wake in the order they went to sleep, whatever their kind', async () => {
       const { clock, log } = world(core);
       for (let i = 0; i < 6; i++) {
@@ -855,7 +878,7 @@ describe.each(CORES)('on the %s core', (core) => {
   });
 });
 
-describe.each(CORES)('in a process of its own, on the %s core', (core) => {
+describe.each(CORES)('in a process of its own, on the %s core', { timeout: 20_000 }, (core) => {
   const env = { GEVENT_CORE: core };
   const head = `import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
     import { getHub, getcurrent, Greenlet, joinall, sleep, spawn } from '#index.ts';

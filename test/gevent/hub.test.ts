@@ -1383,7 +1383,7 @@ function sleeperOn(waiter: Waiter): () => Body {
   };
 }
 
-describe.each(CORES)('in a process of its own, on the %s core', (core) => {
+describe.each(CORES)('in a process of its own, on the %s core', { timeout: 20_000 }, (core) => {
   const env = { GEVENT_CORE: core };
   const head = `import { createHub, getHub, Greenlet, idle, joinall, sleep, spawn, spawnLater, spawnRaw, until, Timeout } from '#index.ts';
     const say = (...what) => process.stdout.write(what.join(' ') + '\\n');

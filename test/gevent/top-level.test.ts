@@ -1273,7 +1273,7 @@ describe.each(CORES)('on the %s core', (core) => {
   });
 });
 
-describe('signals, in a process of their own', () => {
+describe('signals, in a process of their own', { timeout: 20_000 }, () => {
   const head = `import { run, shutdown, signalHandler, sleep, spawn, spawnRaw, getcurrent, Greenlet } from '#index.ts';
     const say = (...what) => process.stdout.write(what.join(' ') + '\\n');
     const send = (name) => process.kill(process.pid, name);

@@ -326,7 +326,7 @@ const cases: Record<string, Case> = {
   },
 };
 
-describe.each(CORES)('nothing is left on the %s core behind ten thousand times', (core) => {
+describe.each(CORES)('nothing is left on the %s core behind ten thousand times', { timeout: 20_000 }, (core) => {
   test.each(Object.entries(cases))('%s', (_, { before, each }) => {
     using simulation = simulate({ core: smallCore(core), debug: false });
     const { hub, clock, reports } = simulation;
@@ -394,10 +394,14 @@ class Program {
   readonly #hub: Hub;
   readonly #random: (below: number) => number;
   readonly #now: () => number;
+  readonly #mixed: boolean;
   readonly #all: Greenlet<any>[] = [];
+  readonly #raw: ReturnType<typeof spawnRaw>[] = [];
   #links = 0;
 
-  constructor(hub: Hub, seed: number, now: () => number) {
+  /** @param mixed - every other greenlet is an async function */
+  constructor(hub: Hub, seed: number, now: () => number, mixed: boolean) {
+    this.#mixed = mixed;
     this.#hub = hub;
     this.#random = randomness(seed);
     this.#now = now;
@@ -409,11 +413,11 @@ class Program {
 
   /** Whatever is left is killed until it gives in. */
   end(): void {
-    for (const g of this.#all) g.kill({ block: false });
+    for (const g of [...this.#all, ...this.#raw]) kill(g);
   }
 
   get alive(): number {
-    return this.#all.filter((g) => !g.dead).length;
+    return [...this.#all, ...this.#raw].filter((g) => !g.dead).length;
   }
 
   #say(...what: unknown[]): void {
@@ -431,8 +435,11 @@ class Program {
   #spawn(): Greenlet<any> {
     const number = this.#all.length;
     const steps = 3 + this.#random(20);
-    const body = () => this.#body(number, steps);
-    const g = new Greenlet(body);
+    const body =
+      this.#mixed && number % 2 === 0
+        ? async () => await this.#asyncBody(number, steps)
+        : () => this.#body(number, steps);
+    const g = new Greenlet<any>(body as () => Body);
     this.#all.push(g);
     g.$quiet = this.#random(2) === 0;
     const start = this.#random(8);
@@ -465,8 +472,71 @@ class Program {
     }
   }
 
+  async #asyncBody(me: number, steps: number): Promise<number> {
+    const timeouts: Timeout[] = [];
+    try {
+      for (let step = 0; step < steps; step++) {
+        try {
+          await this.#asyncStep(me, timeouts);
+        } catch (error) {
+          const own = timeouts.indexOf(error as Timeout);
+          this.#say(me, 'caught', own >= 0 ? `own timeout ${own}` : (error as Error)?.name);
+          if (this.#random(3) === 0) throw error;
+        }
+      }
+      return me;
+    } finally {
+      if (this.#random(3) === 0) {
+        await sleep(this.#seconds());
+        this.#say(me, 'cleaned up');
+      }
+      for (const timeout of timeouts) timeout.close();
+      this.#say(me, 'ends');
+    }
+  }
+
+  async #asyncStep(me: number, timeouts: Timeout[]): Promise<void> {
+    const choice = this.#random(12);
+    const other = this.#one();
+    const name = this.#all.indexOf(other);
+    const limit = this.#random(2) === 0 ? this.#seconds() : 4;
+    this.#say(me, 'async step', choice, name);
+    switch (choice) {
+      case 0:
+      case 1:
+        return await sleep(0);
+      case 2:
+      case 3:
+        return await sleep(this.#seconds());
+      case 4:
+        if (this.#all.length < 60) this.#spawn();
+        return;
+      case 5:
+        if (name !== me) await other.join({ timeout: limit });
+        return this.#say(me, 'joined', name, other.dead);
+      case 6:
+        if (name !== me) this.#say(me, 'got', String(await other.get({ timeout: limit })));
+        return;
+      case 7:
+        await Promise.all([sleep(this.#seconds()), name === me ? sleep(0) : other.join({ timeout: limit })]);
+        return this.#say(me, 'both');
+      case 8:
+        other.kill({ block: false });
+        return;
+      case 9:
+        timeouts.push(Timeout.startNew(this.#seconds()));
+        return;
+      case 10:
+        await Promise.resolve();
+        timeouts[this.#random(timeouts.length || 1)]?.cancel();
+        return;
+      default:
+        await withTimeout(this.#seconds(), sleeper, this.#seconds());
+    }
+  }
+
   *#step(me: number, timeouts: Timeout[]): Body {
-    const choice = this.#random(20);
+    const choice = this.#random(22);
     const other = this.#one();
     const name = this.#all.indexOf(other);
     const limit = this.#random(2) === 0 ? this.#seconds() : null;
@@ -543,8 +613,25 @@ class Program {
           [this.#one(), other].filter((g) => g !== this.#all[me]),
           { timeout: limit ?? 3 },
         );
+      case 19:
+        this.#raw.push(spawnRaw(() => this.#rawBody(this.#raw.length)));
+        return;
+      case 20:
+        if (this.#raw.length > 0) kill(this.#raw[this.#random(this.#raw.length)]);
+        return;
       default:
         return yield* withTimeout(this.#seconds(), sleeper, this.#seconds());
+    }
+  }
+
+  *#rawBody(number: number): Body {
+    try {
+      for (let i = 0; i < 3; i++) {
+        yield* sleep(this.#seconds());
+        this.#say('raw', number, 'woke');
+      }
+    } finally {
+      this.#say('raw', number, 'ends');
     }
   }
 }
@@ -555,37 +642,50 @@ interface Played {
   alive: number;
 }
 
-function play(core: Core, seed: number): Played {
+async function play(core: Core, seed: number, mixed: boolean): Promise<Played> {
   using simulation = simulate({ core, debug: false });
   const { hub, clock } = simulation;
-  const program = new Program(hub, seed, () => clock.seconds);
-  program.start();
-  for (let i = 0; i < 20; i++) {
-    clock.advance(1);
+  const advance = async (seconds: number): Promise<void> => {
+    if (mixed) await clock.advanceAsync(seconds);
+    else clock.advance(seconds);
     core.verify();
-  }
+  };
+  const program = new Program(hub, seed, () => clock.seconds, mixed);
+  program.start();
+  for (let i = 0; i < 20; i++) await advance(1);
   for (let i = 0; i < 100 && program.alive > 0; i++) {
     program.end();
-    clock.advance(10);
+    await advance(10);
   }
-  clock.advance(1000);
-  core.verify();
+  await advance(1000);
   return { trace: program.trace, left: leftIn(hub), alive: program.alive };
 }
 
 describe('random programs', () => {
   const first = Number(process.env.SEED ?? 1 + (Date.now() % 1_000_000));
-  const count = process.env.SEED === undefined ? 150 : 1;
 
-  test(`give the same trace on both cores, large and small, from seed ${first}`, { timeout: 60_000 }, () => {
-    let longest = 0;
-    for (let seed = first; seed < first + count; seed++) {
-      const expected = play(smallCore('pure'), seed);
-      longest = Math.max(longest, expected.trace.length);
-      expect({ seed, left: expected.left, alive: expected.alive }).toEqual({ seed, left: {}, alive: 0 });
-      expect({ seed, ...play(smallCore('wasm'), seed) }).toEqual({ seed, ...expected });
-      expect({ seed, ...play(createWasmCore(), seed) }).toEqual({ seed, ...expected });
-    }
-    if (count > 1) expect(longest).toBeGreaterThan(300);
-  });
+  test.each([
+    ['generators', false, 150],
+    ['generators and async functions', true, 40],
+  ] as const)(
+    `of %s give the same trace on both cores, large and small, from seed ${first}`,
+    {
+      timeout: 60_000,
+    },
+    async (_, mixed, programs) => {
+      const count = process.env.SEED === undefined ? programs : 1;
+      let longest = 0;
+      const seeds = Array.from({ length: count }, (_, i) => first + i);
+      // Three that found something once: a hole in the ring that only one core had.
+      if (count > 1) seeds.unshift(337, 650, 1037);
+      for (const seed of seeds) {
+        const expected = await play(smallCore('pure'), seed, mixed);
+        longest = Math.max(longest, expected.trace.length);
+        expect({ seed, left: expected.left, alive: expected.alive }).toEqual({ seed, left: {}, alive: 0 });
+        expect({ seed, ...(await play(smallCore('wasm'), seed, mixed)) }).toEqual({ seed, ...expected });
+        expect({ seed, ...(await play(createWasmCore(), seed, mixed)) }).toEqual({ seed, ...expected });
+      }
+      if (count > 1) expect(longest).toBeGreaterThan(300);
+    },
+  );
 });

@@ -511,6 +511,11 @@ export class Hub extends RawGreenlet {
       const head = words[HEAD];
       if (head === words[TAIL]) break;
       const entry = ring[head];
+      if (entry === HOLE) {
+        // Nothing: a core may have closed it up as well.
+        words[HEAD] = (head + 1) & words[MASK];
+        continue;
+      }
       if (entry < 0 || this.bodies[entry] !== null) break;
       const owner = this.owners[entry];
       if (!(owner instanceof Waiter)) break;
