@@ -111,6 +111,7 @@ export class Hub extends RawGreenlet {
   /** @internal A raw switch gave control to a waiting main. */ settledMain = false;
   /** @internal */ readonly mainWaiters = new WaiterList();
   /** @internal */ waiterSerial = 0;
+  /** @internal Those who wait for the loop to have nothing left. */ readonly joiners = new Set<JoinHub>();
   /** @internal Present while the program uses AsyncLocalStorage. */ slices: Slices | null = null;
   /** @internal */ tracer: Tracer | null = null;
   /** @internal */ readonly debug: Debug;
@@ -118,13 +119,11 @@ export class Hub extends RawGreenlet {
   /** @internal Async bodies that have not ended. */ readonly asyncBodies = new Set<RawGreenlet>();
   /** @internal Armed timers that do not keep the loop going. */ unrefTimers = 0;
   /** @internal Active watchers that keep the loop going, timers aside. */ refs = 0;
-  /** @internal Entries run since the hub was made. */ turns = 0;
 
   /** @internal A virtual clock is told that nobody can go on now. */ onRest: (() => void) | null = null;
 
   #thrown: unknown = NOTHING;
   #mainErrors: { error: unknown }[] = [];
-  readonly #joiners = new Set<JoinHub>();
   #now: number;
   /** BUDGET at the last reading: it changes with every slice. */
   #stamp = -1;
@@ -139,7 +138,6 @@ export class Hub extends RawGreenlet {
   #timerAt = Infinity;
   #timerRef = true;
   #destroyed = false;
-  #idents = 0;
   readonly #runBatch: () => number;
   readonly #stopIdle: () => void;
   readonly #tick = () => this.#run(true);
@@ -365,11 +363,6 @@ export class Hub extends RawGreenlet {
     );
   }
 
-  /** @internal */
-  drivenByHand(): never {
-    throw this.undoParking();
-  }
-
   /** @internal Make this the running hub; gives the one before. */
   activate(): Hub | null {
     const before = active;
@@ -556,7 +549,6 @@ export class Hub extends RawGreenlet {
     const now = this.updateNow();
     const words = this.core.words;
     this.#stamp = -1;
-    this.turns += this.#batch;
     if (this.clock.virtual) {
       words[BUDGET] = MAX_BATCH;
       this.#virtualLeft -= MAX_BATCH;
@@ -580,11 +572,7 @@ export class Hub extends RawGreenlet {
   /** Nothing is ready. Wake those who wait for just that, and leave the rest to the platform and its timer. */
   #rest(): void {
     if (this.quiescent()) {
-      if (this.#joiners.size > 0) {
-        for (const join of this.#joiners) join.wake(this);
-        this.kick();
-        return;
-      }
+      if (this.#wakeJoiners()) return;
       if (this.isolated) this.#exit();
     }
     if (this.clock.virtual) this.onRest?.();
@@ -630,12 +618,15 @@ export class Hub extends RawGreenlet {
   /** The platform has nothing left to do. */
   #idle(): void {
     if (this.#destroyed || threadHubIfAny() !== this) return;
-    if (this.#joiners.size > 0) {
-      for (const join of this.#joiners) join.wake(this);
-      this.kick();
-      return;
-    }
-    this.#exit();
+    if (!this.#wakeJoiners()) this.#exit();
+  }
+
+  /** Tell those in `join()` that nothing is left. False if there are none. */
+  #wakeJoiners(): boolean {
+    if (this.joiners.size === 0) return false;
+    for (const join of this.joiners) join.wake(this);
+    this.kick();
+    return true;
   }
 
   /** Main waits and nothing can wake it. */
@@ -804,16 +795,6 @@ export class Hub extends RawGreenlet {
   join(options: { timeout?: Seconds | null } = {}): Operation<boolean> {
     const { timeout } = options;
     return new JoinHub(timeout === undefined || timeout === null ? null : toWaitMs(timeout, 'hub.join(timeout)'));
-  }
-
-  /** @internal A number for a greenlet that has no slot: above those that have. */
-  nextIdent(): number {
-    return this.core.counter(Counter.CAPACITY) + this.#idents++;
-  }
-
-  /** @internal */
-  get joiners(): Set<JoinHub> {
-    return this.#joiners;
   }
 
   /** Give control to the loop; only a raw greenlet of one's own making can take it back, by `switch`. */

@@ -3,7 +3,7 @@
 // between the phases of a turn; async and signal watchers queue themselves as callbacks.
 
 import { describe, type Seconds, toMs } from '../core/clock.ts';
-import { Counter, Kind, NIL, Place, Priority } from '../core/contract.ts';
+import { Counter, Kind, NIL, Place } from '../core/contract.ts';
 import { GeventError } from '../exceptions.ts';
 import type { Hub } from './hub.ts';
 import { Fired, type Fires } from './protocol.ts';
@@ -612,5 +612,3 @@ export class Loop {
     for (const set of Object.values(this.#phases)) for (const watcher of set) watcher.close();
   }
 }
-
-export { Place, Priority };

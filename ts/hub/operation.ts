@@ -42,7 +42,7 @@ export abstract class Operation<T> implements PromiseLike<T> {
     if (hub === null) throw notRunning(this);
     if (sent === RESUME) return { done: true, value: this.complete(hub, hub.cur) };
     if (debugging) hub.debug.consumed(this);
-    if (hub.parking !== null) hub.drivenByHand();
+    if (hub.parking !== null) throw hub.undoParking();
     const slot = hub.cur === NIL ? hub.adopt(this) : hub.cur;
     if (this.begin(hub, slot)) return { done: true, value: this.complete(hub, slot) };
     hub.parking = this;
