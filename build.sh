@@ -78,8 +78,7 @@ compare_constants() {
 build() {
   rm -rf dist
   mkdir dist
-  rolldown ts/{index,greenlet,hub,timeout,exceptions,core,testing}.ts --format esm --platform neutral --sourcemap --dir dist \
-    --log-level warn >/dev/null
+  rolldown $(entries) --format esm --platform neutral --sourcemap --dir dist --log-level warn >/dev/null
   esbuild ts/core/debug.generated.ts --outdir=dist --log-level=warning
   trap 'rm -f dist/tsconfig.json' EXIT
   cat >dist/tsconfig.json <<<'{
@@ -90,6 +89,9 @@ build() {
   tsc -p dist/tsconfig.json
   sizes
 }
+
+# The sources that package.json exports. Node's modules and dependencies stay outside the bundle.
+entries() { sed -n 's|^ *"source": "\./\(.*\)",$|\1|p' package.json; }
 
 sizes() {
   show 'core, release build' "$(embedded ts/core/bytes.generated.ts)"
