@@ -16,6 +16,7 @@ export {
   rethrowControl,
   SystemExit,
 } from './exceptions.ts';
+export { type Candidate, type FirstDefault, type FirstKey, type FirstOf, type FirstOptions, first } from './first.ts';
 export {
   kill,
   killall,
