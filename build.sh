@@ -61,9 +61,9 @@ embed() {
 compare_constants() {
   node --input-type=module -e '
     import { readFileSync } from "node:fs";
-    import { HOLE, MAX_SLOTS, NIL, Counter, Place, Priority, RowKind, Why, Word } from "./ts/core/contract.ts";
+    import { HOLE, MAX_SLOTS, NIL, Counter, Place, Priority, Role, RowKind, Why, Word } from "./ts/core/contract.ts";
     const said = { HOLE, MAX_SLOTS, NIL };
-    for (const [group, members] of Object.entries({ Counter, Place, Priority, RowKind, Why, Word }))
+    for (const [group, members] of Object.entries({ Counter, Place, Priority, Role, RowKind, Why, Word }))
       for (const [name, value] of Object.entries(members)) said[`${group}_${name}`.toUpperCase()] = value;
     const repeated = {};
     for (const [, name, value] of readFileSync("asm/abi.ts", "utf8").matchAll(/^export const (\w+): \w+ = (\w+);/gm))

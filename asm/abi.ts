@@ -23,6 +23,10 @@ export const PLACE_LOOSE: u32 = 0;
 export const PLACE_READY: u32 = 1;
 export const PLACE_WAITING: u32 = 2;
 
+export const ROLE_WAIT: u32 = 0;
+export const ROLE_TAKE: u32 = 1;
+export const ROLE_PEEK: u32 = 2;
+
 export const PRIORITY_HIGHEST: u32 = 0;
 export const PRIORITY_HIGH: u32 = 1;
 export const PRIORITY_NORMAL: u32 = 2;

@@ -6,9 +6,9 @@
 // Between turns one side is empty.
 //
 // Invariant, walked by check.ts:
-//   C1  those up to EDGE are the getters (TAKES is 1), those behind it the putters (TAKES is 0)
+//   C1  those up to EDGE are the getters (ROLE is TAKE), those behind it the putters (ROLE is WAIT)
 
-import { NIL, ROWKIND_CHANNEL } from './abi';
+import { NIL, ROLE_TAKE, ROLE_WAIT, ROWKIND_CHANNEL } from './abi';
 import { pushFront } from './ready';
 import { edge, first, last, NONE, PASS, rowKind, schedule, setEdge, setNote, takers, waiting } from './rows';
 import { nextOf } from './slots';
@@ -27,13 +27,13 @@ export function forgetPair(): void {
 
 export function chanPut(row: u32, slot: u32): void {
   assert(rowKind(row) === ROWKIND_CHANNEL, 'chanPut: not a channel');
-  link(slot, row, last(row), 0);
+  link(slot, row, last(row), ROLE_WAIT);
   if (hasPair(row)) schedule(row);
 }
 
 export function chanGet(row: u32, slot: u32): void {
   assert(rowKind(row) === ROWKIND_CHANNEL, 'chanGet: not a channel');
-  link(slot, row, edge(row), 1);
+  link(slot, row, edge(row), ROLE_TAKE);
   setEdge(row, slot);
   if (hasPair(row)) schedule(row);
 }

@@ -5,6 +5,7 @@ import {
   HOLE,
   MAX_SLOTS,
   NIL,
+  ROLE_TAKE,
   ROWKIND_CHANNEL,
   ROWKIND_LATCH,
   ROWKIND_LIST,
@@ -60,7 +61,7 @@ import {
   SLOT_BITS,
   slotOf,
 } from './timers';
-import { allWaiting, takes } from './waiters';
+import { allWaiting, role } from './waiters';
 
 export { lowerLimits } from './layout';
 export { lowerGenerations } from './slots';
@@ -137,12 +138,12 @@ function verifyList(row: u32): void {
     assert(load<u32>(PREV + (usize(slot) << 2)) === previous, 'W1: a waiter does not point back');
     if (rowKind(row) === ROWKIND_CHANNEL) {
       assert(
-        takes(slot) === u32(edge(row) !== NIL && (!edgeSeen || slot === edge(row))),
+        u32(role(slot) === ROLE_TAKE) === u32(edge(row) !== NIL && (!edgeSeen || slot === edge(row))),
         'C1: a getter among the putters',
       );
     }
     if (slot === edge(row)) edgeSeen = true;
-    taking += takes(slot);
+    taking += u32(role(slot) === ROLE_TAKE);
     previous = slot;
   }
   assert(previous === last(row), 'W1: LAST is not the last');

@@ -8,4 +8,4 @@ export { first, rowFree, rowNew, value, waiting } from './rows';
 export { free, handle, place, resolve, rowOf, take, why } from './slots';
 export { eventClear, eventSet, eventWait, latchFire, notify, park, semAcquire, semRelease, semTry } from './sync';
 export { arm, beginDue, deadline, disarm, nextDeadline } from './timers';
-export { leave, next, nextDue, wakeAll, wakeOne } from './waiters';
+export { leave, next, nextDue, role, wakeAll, wakeOne } from './waiters';

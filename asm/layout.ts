@@ -17,7 +17,7 @@
 //          GEN      u32 a slot  lives it has had                                          slots.ts
 //          KIND     u8  a slot  what it is; 0: not alive                                  slots.ts
 //          WHY      u8  a slot  why it woke last                                          waiters.ts, slots.ts
-//          TAKES    u8  a slot  1: waits for a permit or an item, and takes it            waiters.ts
+//          ROLE    u8  a slot  what it waits to do, Role                                waiters.ts
 //          FIRST    u32 a row   head of its list, or NIL; chains free rows                waiters.ts, rows.ts
 //          LAST     u32 a row   tail of its list, or NIL                                  waiters.ts, rows.ts
 //          EDGE     u32 a row   last of the pass under way; CHANNEL: last getter          waiters, sync, channel.ts
@@ -68,7 +68,7 @@ export let POS: usize = 0;
 export let GEN: usize = 0;
 export let KIND: usize = 0;
 export let WHY: usize = 0;
-export let TAKES: usize = 0;
+export let ROLE: usize = 0;
 
 export let FIRST: usize = 0;
 export let LAST: usize = 0;
@@ -150,7 +150,7 @@ export function reserve(slots: u32, rows: u32): bool {
   LAST = slide(LAST, usize(first) + r, rowRoom << 2);
   FIRST = slide(FIRST, usize(first), rowRoom << 2);
 
-  TAKES = slide(TAKES, usize(next) + s * 5 + slots * 2, slotRoom);
+  ROLE = slide(ROLE, usize(next) + s * 5 + slots * 2, slotRoom);
   WHY = slide(WHY, usize(next) + s * 5 + slots, slotRoom);
   KIND = slide(KIND, usize(next) + s * 5, slotRoom);
   GEN = slide(GEN, usize(next) + s * 4, slotRoom << 2);

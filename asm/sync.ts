@@ -11,7 +11,7 @@
 //   P1  but for channels, EDGE is NIL outside a pass, and always for a LIST or a LATCH
 //   P2  a word is 0 or more; a flag is 0 or 1; a LIST's word is 0
 
-import { NIL, ROWKIND_CHANNEL, ROWKIND_LATCH, ROWKIND_SEMAPHORE } from './abi';
+import { NIL, ROLE_TAKE, ROLE_WAIT, ROWKIND_CHANNEL, ROWKIND_LATCH, ROWKIND_SEMAPHORE } from './abi';
 import { forgetPair, notifyPair } from './channel';
 import { pushFront } from './ready';
 import {
@@ -30,12 +30,12 @@ import {
   value,
   waiting,
 } from './rows';
-import { link, takes, wake } from './waiters';
+import { link, role, wake } from './waiters';
 
 /** Append a loose slot to the row's list. */
 export function park(slot: u32, row: u32): void {
   assert(rowKind(row) !== ROWKIND_CHANNEL, 'park: a channel has getters and putters');
-  link(slot, row, last(row), 0);
+  link(slot, row, last(row), ROLE_WAIT);
   if (value(row) === 0) return;
   if (note(row) === PASS && rowKind(row) !== ROWKIND_LATCH) setEdge(row, slot);
   else schedule(row);
@@ -58,7 +58,7 @@ export function notify(row: u32): u32 {
     return NIL;
   }
   const slot = first(row);
-  if (takes(slot)) setValue(row, value(row) - 1);
+  if (role(slot) === ROLE_TAKE) setValue(row, value(row) - 1);
   wake(slot, row);
   // Even with no permit left: the waiter that runs now may give one back at once, and the pass goes on.
   if (edge(row) !== NIL) pushFront(~row);
@@ -112,7 +112,7 @@ export function latchFire(row: u32): void {
 /** 1 with a permit; else parks, to take one when woken, and 0. */
 export function semAcquire(row: u32, slot: u32): u32 {
   if (semTry(row)) return 1;
-  link(slot, row, last(row), 1);
+  link(slot, row, last(row), ROLE_TAKE);
   return 0;
 }
 

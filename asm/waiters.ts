@@ -4,13 +4,13 @@
 //   EDGE ----------------------^                         waiters up to the edge belong to the pass under way (sync.ts);
 //                                                        in a CHANNEL they are the getters, the others the putters
 // Invariants, walked by check.ts:
-//   W1  from FIRST along NEXT to LAST, and back along PREV, are the same COUNT slots, TAKERS of them with TAKES;
+//   W1  from FIRST along NEXT to LAST, and back along PREV, are the same COUNT slots, TAKERS of them to TAKE;
 //       each has ROW[slot] === row
 //   W2  a slot with ROW[slot] === NIL is in no list; `allWaiting` is the sum of COUNT
 //   W3  EDGE is NIL or in the list
 
-import { NIL, ROWKIND_LIST, WHY_TIMED_OUT, WHY_WOKEN } from './abi';
-import { COUNT, FIRST, LAST, NEXT, PREV, ROW, TAKERS, TAKES, WHY } from './layout';
+import { NIL, ROLE_TAKE, ROWKIND_LIST, WHY_TIMED_OUT, WHY_WOKEN } from './abi';
+import { COUNT, FIRST, LAST, NEXT, PREV, ROLE, ROW, TAKERS, WHY } from './layout';
 import { isQueued, push } from './ready';
 import { edge, first, isRow, rowKind, setEdge, takers, waiting } from './rows';
 import { isAlive, nextOf, rowOf } from './slots';
@@ -67,11 +67,11 @@ export function wake(slot: u32, row: u32): void {
 }
 
 /** Put a loose slot into the row's list, behind `before`; NIL: in front. */
-export function link(slot: u32, row: u32, before: u32, takes: u32): void {
+export function link(slot: u32, row: u32, before: u32, role: u32): void {
   assert(isRow(row), 'N3: the row is not alive');
   assert(isAlive(slot) && !isQueued(slot), 'R2: the slot is not alive, waits or is in the ring');
   const after = before === NIL ? first(row) : nextOf(before);
-  store<u8>(TAKES + slot, takes);
+  store<u8>(ROLE + slot, role);
   store<u32>(ROW + (usize(slot) << 2), row);
   join(row, before, slot);
   join(row, slot, after);
@@ -94,12 +94,13 @@ function join(row: u32, before: u32, after: u32): void {
 
 function count(slot: u32, row: u32, by: u32): void {
   store<u32>(COUNT + (usize(row) << 2), waiting(row) + by);
-  store<u32>(TAKERS + (usize(row) << 2), takers(row) + by * takes(slot));
+  store<u32>(TAKERS + (usize(row) << 2), takers(row) + by * u32(role(slot) === ROLE_TAKE));
   allWaiting += by;
 }
 
-export function takes(slot: u32): u32 {
-  return load<u8>(TAKES + slot);
+/** What the slot waits to do. */
+export function role(slot: u32): u32 {
+  return load<u8>(ROLE + slot);
 }
 
 function setWhy(slot: u32, why: u32): void {

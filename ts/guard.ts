@@ -10,8 +10,8 @@ import { getcurrent } from './hub/raw.ts';
 import { type Limit, Timeout } from './timeout.ts';
 import { settle } from './unwind.ts';
 
-/** A generator run as a frame in a generator body, as a greenlet of its own elsewhere. */
-class Framed<T> extends SingleUse<T> {
+/** @internal A generator run as a frame in a generator body, as a greenlet of its own elsewhere. */
+export class Framed<T> extends SingleUse<T> {
   readonly #what: string;
   readonly #frame: () => Generator<Park, T, any>;
   #child: Greenlet<T> | null = null;

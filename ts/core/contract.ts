@@ -45,6 +45,10 @@ export type RowKind = (typeof RowKind)[keyof typeof RowKind];
 /** Why a parked slot woke. */
 export const Why = { WOKEN: 0, TIMED_OUT: 1 } as const;
 
+/** What a waiting slot does when its turn comes: nothing more, or put an item; take a permit or an item; look at an item. */
+export const Role = { WAIT: 0, TAKE: 1, PEEK: 2 } as const;
+export type Role = (typeof Role)[keyof typeof Role];
+
 /** Where a slot is. */
 export const Place = { LOOSE: 0, READY: 1, WAITING: 2 } as const;
 
@@ -99,6 +103,8 @@ export interface Core {
   place(slot: number): number;
   /** The row in whose list the slot waits, or NIL. */
   rowOf(slot: number): number;
+  /** `Role` of a slot that waits; of another it means nothing. */
+  role(slot: number): number;
   /** `Why` the slot woke last. */
   why(slot: number): number;
 

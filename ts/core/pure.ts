@@ -9,7 +9,7 @@
 //   GEN          i32   lives the slot has had; part of every handle                free
 //   LIST         i32   the list it waits in, row * 2 + side, or NIL                link, unlink
 //   NEXT, PREV   i32   neighbours in that list, or NIL; NEXT chains the free slots link, unlink, free
-//   TAKES        u8    1: parked by semAcquire, takes a permit when notified       link
+//   ROLE         u8    Role: what it waits to do                                        link
 //   WHY          u8    Why it woke last                                            woken, nextDue, take
 //   + the columns of `Timers` below
 //
@@ -32,7 +32,7 @@
 //   N3  LAST[row] is in row's list: a pass is the front of the list up to LAST
 //   T1-T3  those of `Timers`
 
-import { type Core, Counter, HOLE, type Kind, MAX_SLOTS, NIL, Place, RowKind, Why, Word } from './contract.ts';
+import { type Core, Counter, HOLE, type Kind, MAX_SLOTS, NIL, Place, Role, RowKind, Why, Word } from './contract.ts';
 
 const SLOT_SPACE = 2 ** 24;
 const GENERATIONS = 2 ** 29;
@@ -297,7 +297,7 @@ export class PureCore implements Core {
   #list: Int32Array;
   #next: Int32Array;
   #prev: Int32Array;
-  #takes: Uint8Array;
+  #role: Uint8Array;
   #why: Uint8Array;
   #capacity: number;
   #used = 0;
@@ -342,7 +342,7 @@ export class PureCore implements Core {
     this.#list = new Int32Array(capacity);
     this.#next = new Int32Array(capacity);
     this.#prev = new Int32Array(capacity);
-    this.#takes = new Uint8Array(capacity);
+    this.#role = new Uint8Array(capacity);
     this.#why = new Uint8Array(capacity);
 
     this.#rowKind = new Uint8Array(capacity);
@@ -404,6 +404,10 @@ export class PureCore implements Core {
     return this.#list[slot] >> 1; // NIL >> 1 is NIL
   }
 
+  role(slot: number): number {
+    return this.#role[slot];
+  }
+
   why(slot: number): number {
     return this.#why[slot];
   }
@@ -421,14 +425,14 @@ export class PureCore implements Core {
       const list = grown(this.#list, capacity);
       const next = grown(this.#next, capacity);
       const prev = grown(this.#prev, capacity);
-      const takes = grown(this.#takes, capacity);
+      const role = grown(this.#role, capacity);
       const why = grown(this.#why, capacity);
       this.#kind = kind;
       this.#gen = gen;
       this.#list = list;
       this.#next = next;
       this.#prev = prev;
-      this.#takes = takes;
+      this.#role = role;
       this.#why = why;
     } catch (error) {
       if (error instanceof RangeError) return false;
@@ -625,7 +629,7 @@ export class PureCore implements Core {
   }
 
   park(slot: number, row: number): void {
-    this.#link(slot, row * 2, 0);
+    this.#link(slot, row * 2, Role.WAIT);
     if (!this.#isReady(row)) return;
     if (!this.#pending[row]) this.#schedule(row);
     else if (this.#last[row] !== NO_PASS) this.#last[row] = slot;
@@ -664,7 +668,7 @@ export class PureCore implements Core {
       return NIL;
     }
     const slot = this.#head[row * 2];
-    this.#word[row] -= this.#takes[slot];
+    if (this.#role[slot] === Role.TAKE) --this.#word[row];
     this.#woken(slot);
     // Without permits the pass may go on all the same: the waiter that runs now may release its permit at once.
     if (this.#last[row] !== NIL) this.#pushFront(~row);
@@ -723,10 +727,10 @@ export class PureCore implements Core {
     this.#why[slot] = Why.WOKEN;
   }
 
-  #link(slot: number, list: number, takes: number): void {
+  #link(slot: number, list: number, role: number): void {
     const tail = this.#tail[list];
     this.#list[slot] = list;
-    this.#takes[slot] = takes;
+    this.#role[slot] = role;
     this.#prev[slot] = tail;
     this.#next[slot] = NIL;
     if (tail === NIL) this.#head[list] = slot;
@@ -800,7 +804,7 @@ export class PureCore implements Core {
 
   semAcquire(row: number, slot: number): number {
     if (this.semTry(row)) return 1;
-    this.#link(slot, row * 2, 1);
+    this.#link(slot, row * 2, Role.TAKE);
     return 0;
   }
 
@@ -817,12 +821,12 @@ export class PureCore implements Core {
   }
 
   chanPut(row: number, slot: number): void {
-    this.#link(slot, row * 2 + 1, 0);
+    this.#link(slot, row * 2 + 1, Role.WAIT);
     if (this.#isReady(row)) this.#schedule(row);
   }
 
   chanGet(row: number, slot: number): void {
-    this.#link(slot, row * 2, 0);
+    this.#link(slot, row * 2, Role.TAKE);
     if (this.#isReady(row)) this.#schedule(row);
   }
 
@@ -860,7 +864,7 @@ export class PureCore implements Core {
   }
 
   #bytes(): number {
-    const slots = [this.#kind, this.#gen, this.#list, this.#next, this.#prev, this.#takes, this.#why];
+    const slots = [this.#kind, this.#gen, this.#list, this.#next, this.#prev, this.#role, this.#why];
     const rows = [this.#rowKind, this.#word, this.#pending, this.#last, this.#head, this.#tail, this.#size];
     let sum = this.timers.bytes;
     for (const column of [this.words, this.ring, this.#kinds, ...slots, ...rows]) sum += column.byteLength;

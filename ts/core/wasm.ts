@@ -43,6 +43,7 @@ interface Exports {
   resolve(handle: number): number;
   place(slot: number): number;
   rowOf(slot: number): number;
+  role(slot: number): number;
   why(slot: number): number;
   ready(slot: number): void;
   readyFront(slot: number): void;
@@ -108,7 +109,7 @@ export function createWasmCore(options: WasmCoreOptions = {}): Core {
 // With five cores in one thread a call site has seen too many classes, and a call costs about 8 more.
 function bind(exports: Exports & Partial<DebugExports>): Core {
   const { memory, WORDS, RING, slotRoom, rowRoom, counter, verify } = exports;
-  const { take, free, handle, resolve, place, rowOf, why, ready, readyFront, unready } = exports;
+  const { take, free, handle, resolve, place, rowOf, role, why, ready, readyFront, unready } = exports;
   const { arm, disarm, deadline, nextDeadline, beginDue, nextDue } = exports;
   const { rowNew, rowFree, value, waiting, first, next, park, leave, wakeOne, wakeAll, notify } = exports;
   const { eventSet, eventClear, eventWait, latchFire, semAcquire, semTry, semRelease } = exports;
@@ -149,6 +150,9 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
     }
     rowOf(slot: number): number {
       return rowOf(slot);
+    }
+    role(slot: number): number {
+      return role(slot);
     }
     why(slot: number): number {
       return why(slot);

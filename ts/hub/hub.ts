@@ -14,7 +14,7 @@
 
 import { config } from '../config.ts';
 import { type Clock, describe, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
-import { type Core, Counter, HOLE, type Kind, NIL, Place, Priority, Word } from '../core/contract.ts';
+import { type Core, Counter, HOLE, type Kind, NIL, Place, Priority, type RowKind, Word } from '../core/contract.ts';
 import {
   BlockingSwitchOutError,
   GeventError,
@@ -37,12 +37,15 @@ import { Loop } from './loop.ts';
 import { later, type Operation, Waiter, WaiterList } from './operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park, RESUME } from './protocol.ts';
 import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
+import type { Waitable } from './waitable.ts';
 
 const { HEAD, TAIL, MASK, BUDGET } = Word;
 
 /** Entries between two looks at the clock: few while slices are long, many while they are short. */
 const MIN_BATCH = 16;
 const MAX_BATCH = 4096;
+/** Objects without waiters whose rows are kept for the next. */
+const MAX_LEFT_ALONE = 256;
 /** A switch flood under a virtual clock would never end, since no time passes in it. */
 const VIRTUAL_LIMIT = 20_000_000;
 /** Numbers kept of arms that share one reading of the clock, three for each. */
@@ -119,6 +122,9 @@ export class Hub extends RawGreenlet {
   /** @internal Async bodies that have not ended. */ readonly asyncBodies = new Set<RawGreenlet>();
   /** @internal Armed timers that do not keep the loop going. */ unrefTimers = 0;
   /** @internal Active watchers that keep the loop going, timers aside. */ refs = 0;
+
+  /** @internal Objects whose last waiter may have left: their rows go back when there is time. */
+  readonly leftAlone: Waitable[] = [];
 
   /** @internal A virtual clock is told that nobody can go on now. */ onRest: (() => void) | null = null;
 
@@ -205,12 +211,35 @@ export class Hub extends RawGreenlet {
   }
 
   /** @internal A row for something to wait on. */
-  row(kind: 0 | 1 | 2 | 3 | 4, value: number, owner: RowOwner): number {
+  row(kind: RowKind, value: number, owner: RowOwner): number {
     const row = this.core.rowNew(kind, value);
     if (row === NIL) throw new GeventError('GEVENT_CORE_FULL', 'the core has no room for another wait queue');
     while (this.rowOwners.length < row) this.rowOwners.push(NOBODY);
     this.rowOwners[row] = owner;
     return row;
+  }
+
+  /** @internal Nobody may be left who waits on it: look, when nothing is ready, whether its row can go back. */
+  leave(object: Waitable): void {
+    this.leftAlone.push(object);
+    // Who never rests must not collect them without end.
+    if (this.leftAlone.length >= MAX_LEFT_ALONE || active !== this) this.#giveRowsBack();
+  }
+
+  #giveRowsBack(): void {
+    for (const object of this.leftAlone) object.$giveBack(this);
+    this.leftAlone.length = 0;
+  }
+
+  /**
+   * @internal For callbacks of the hub: run a slot now, not in its turn. It is loose; control comes back when it waits
+   * again or its promise is settled.
+   */
+  runNow(slot: number): void {
+    const { cur, aside } = this;
+    if (this.$fireSlot(slot)) this.settledMain = true;
+    this.cur = cur;
+    this.aside = aside;
   }
 
   /** @internal The slot of a greenlet, made if it has none: it is about to wait. */
@@ -430,6 +459,7 @@ export class Hub extends RawGreenlet {
         if (settled || outcome === Pass.SETTLED) return Pass.SETTLED;
         if (outcome === Pass.TIME) return outcome;
         if (this.#nothingReady()) {
+          if (this.leftAlone.length > 0) this.#giveRowsBack();
           // Armed during that phase and due already: its turn is the next one, and before anything idle.
           const due = this.core.nextDeadline() <= this.#now;
           if (!due && (!this.loop.$phases || !this.loop.$idle())) return Pass.EMPTY;
@@ -680,7 +710,7 @@ export class Hub extends RawGreenlet {
     const at = this.core.deadline(slot);
     const due = at === Infinity ? '' : `, due in ${((at - this.clock.now()) / 1000).toFixed(3)} s`;
     if (described !== null) return described + due;
-    if (row !== NIL) return this.rowOwners[row].describe() + due;
+    if (row !== NIL) return this.rowOwners[row].describe(slot) + due;
     if (this.core.place(slot) === Place.READY) return 'the ready queue';
     return at === Infinity ? 'sleep(Infinity)' : `sleep${due}`;
   }
@@ -885,8 +915,8 @@ function told(error: unknown): [kind: string, text: string] {
 
 /** What a row of the core stands for. */
 export interface RowOwner {
-  /** As the dump names it: `Queue.get`, `join of <Greenlet …>`. */
-  describe(): string;
+  /** What `slot` waits for there, as the dump names it: `Queue.get`, `join of <Greenlet …>`. */
+  describe(slot: number): string;
   /** @internal The row's notifier ended a pass. */
   $rowDone?(hub: Hub, row: number): void;
 }

@@ -32,6 +32,11 @@ export abstract class Operation<T> implements PromiseLike<T> {
   /** An exception ended the wait: give back what the wait held. The slot has left the core's queues already. */
   abandon(_hub: Hub, _slot: number): void {}
 
+  /** @internal An exception ended the wait. What it gives in place of raising that, if it is its own limit that came. */
+  $caught(_hub: Hub, _error: unknown): { value: T } | null {
+    return null;
+  }
+
   [Symbol.iterator](): Iterator<Park, T, any> {
     return this as unknown as Iterator<Park, T, any>;
   }
@@ -52,8 +57,11 @@ export abstract class Operation<T> implements PromiseLike<T> {
   /** @internal Something was thrown into the waiting body. */
   throw(error: unknown): IteratorResult<Park, T> {
     const hub = active;
-    if (hub !== null) this.abandon(hub, hub.cur);
-    throw error;
+    if (hub === null) throw error;
+    this.abandon(hub, hub.cur);
+    const caught = this.$caught(hub, error);
+    if (caught === null) throw error;
+    return { done: true, value: caught.value };
   }
 
   /** @internal The waiting body was closed. */
@@ -290,13 +298,15 @@ export class Waiter implements Fires<Hub>, Pending<any> {
     this.#unlist(hub);
     hub.withdraw(slot);
     let thrown = error;
+    let caught: { value: unknown } | null = null;
     try {
       this.op.abandon(hub, slot);
+      caught = this.op.$caught(hub, error);
     } catch (e) {
       thrown = e;
     }
     this.#leave(hub);
-    hub.outside(() => this.#fail(thrown));
+    hub.outside(() => (caught === null ? this.#fail(thrown) : this.#succeed(caught.value)));
   }
 
   #succeed(value: unknown): void {

@@ -3,7 +3,19 @@
 //
 // It replaces `words` and `ring` at every change, which finds those who keep a copy across a call.
 
-import { type Core, Counter, HOLE, type Kind, MAX_SLOTS, NIL, Place, RowKind, Why, Word } from '../core/contract.ts';
+import {
+  type Core,
+  Counter,
+  HOLE,
+  type Kind,
+  MAX_SLOTS,
+  NIL,
+  Place,
+  Role,
+  RowKind,
+  Why,
+  Word,
+} from '../core/contract.ts';
 
 interface Slot {
   kind: number; // 0: free
@@ -102,6 +114,11 @@ class ModelCore implements Core {
 
   rowOf(slot: number): number {
     return this.#rows.findIndex((row) => row?.waiters.some((waiter) => waiter.slot === slot));
+  }
+
+  role(slot: number): number {
+    const waiter = this.#rows.flatMap((row) => row?.waiters ?? []).find((it) => it.slot === slot);
+    return waiter?.role === 'takes' || waiter?.role === 'gets' ? Role.TAKE : Role.WAIT;
   }
 
   why(slot: number): number {
