@@ -295,6 +295,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (more !== null) {
       more.callers = null;
       more.pendingErrors = null;
+      if (more.deadline !== null) more.deadline.$end();
       if (this.#cutShort()) this.$abort(this.$result);
       more.locals = null;
     }
@@ -583,6 +584,11 @@ export class Greenlet<T = any> extends RawGreenlet {
   /** @internal As the dump names those who wait on it. */
   describe(): string {
     return `join of ${this}`;
+  }
+
+  /** @internal Who waits for its end waits for itself to act. */
+  $blockers(): RawGreenlet[] {
+    return [this];
   }
 
   /** Called with each greenlet that is started, before it is queued. */

@@ -1,67 +1,13 @@
 // withTimeout, defer, use: a block with an end that is kept.
 
 import { describe } from './core/clock.ts';
+import { Framed } from './framed.ts';
 import { type GeneratorBody, Greenlet, type OtherBody } from './gevent-greenlet.ts';
-import { active, debugging } from './hub/current.ts';
-import type { Hub } from './hub/hub.ts';
-import { Operation, SingleUse } from './hub/operation.ts';
-import { type Body, CALL, type Park, RESUME } from './hub/protocol.ts';
+import { Operation } from './hub/operation.ts';
+import type { Park } from './hub/protocol.ts';
 import { getcurrent } from './hub/raw.ts';
 import { type Limit, Timeout } from './timeout.ts';
 import { settle } from './unwind.ts';
-
-/** @internal A generator run as a frame in a generator body, as a greenlet of its own elsewhere. */
-export class Framed<T> extends SingleUse<T> {
-  readonly #what: string;
-  readonly #frame: () => Generator<Park, T, any>;
-  #child: Greenlet<T> | null = null;
-  #get: Operation<T> | null = null;
-
-  constructor(what: string, frame: () => Generator<Park, T, any>) {
-    super();
-    this.#what = what;
-    this.#frame = frame;
-  }
-
-  describe(): string {
-    return this.#what;
-  }
-
-  override next(sent?: unknown): IteratorResult<Park, T> {
-    const hub = active;
-    if (hub === null) return super.next(sent);
-    if (sent === RESUME) return { done: true, value: hub.takeFrameValue() as T };
-    this.use();
-    if (debugging) hub.debug.consumed(this);
-    hub.callee = this.#frame() as Body;
-    return CALL;
-  }
-
-  // Its frame has had the exception already.
-  override throw(error: unknown): IteratorResult<Park, T> {
-    throw error;
-  }
-
-  begin(hub: Hub, slot: number): boolean {
-    this.use();
-    const child = hub.spawn(this.#frame) as Greenlet<T>;
-    // Its failure is ours to tell.
-    child.$quiet = true;
-    this.#child = child;
-    this.#get = child.get();
-    if (debugging) hub.debug.consumed(this.#get);
-    return this.#get.begin(hub, slot);
-  }
-
-  complete(hub: Hub, slot: number): T {
-    return (this.#get as Operation<T>).complete(hub, slot);
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    this.#get?.abandon(hub, slot);
-    this.#child?.kill({ block: false });
-  }
-}
 
 function* guarded(
   limit: Limit,

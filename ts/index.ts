@@ -2,6 +2,7 @@
 
 export { config } from './config.ts';
 export type { Seconds } from './core/clock.ts';
+export { currentDeadline, Deadline, withDeadline } from './deadline.ts';
 export {
   BlockingSwitchOutError,
   ConcurrentObjectUseError,
@@ -41,6 +42,7 @@ export { Operation } from './hub/operation.ts';
 export type { Park } from './hub/protocol.ts';
 export { getcurrent } from './hub/raw.ts';
 export { type CreateHubOptions, createHub, getHub, type Hub } from './hub.ts';
+export { shield } from './shield.ts';
 export { idle, sleep } from './sleep.ts';
 export { type Limit, Timeout, type TimeoutException, type TimeoutOptions } from './timeout.ts';
 export { until } from './until.ts';

@@ -7,8 +7,7 @@ import { type Limit, Timeout } from './timeout.ts';
 
 /** Milliseconds that a wait with this limit arms, or null. A Timeout that is pending comes by itself. */
 export function limitMs(limit: Limit, where: string): number | null {
-  if (limit instanceof Timeout)
-    return limit.pending || limit.seconds === null ? null : Math.max(0, limit.seconds * 1000);
+  if (limit instanceof Timeout) return limit.$limitMs();
   return limit === null ? null : toWaitMs(limit, where);
 }
 

@@ -4,7 +4,7 @@ import { describe } from './core/clock.ts';
 import { NIL, RowKind } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import type { GeneratorBody, OtherBody } from './gevent-greenlet.ts';
-import { Framed } from './guard.ts';
+import { Framed } from './framed.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';

@@ -8,6 +8,7 @@ import type { Hub } from './hub/hub.ts';
 import { disarm } from './hub/loop.ts';
 import { Fired, type Fires } from './hub/protocol.ts';
 import { exceptionFrom, getcurrent, type RawGreenlet } from './hub/raw.ts';
+import { moment, takeBack } from './hub/shielding.ts';
 
 /** What is raised instead of the Timeout: an exception or class; null: the Timeout itself; false: itself, silently. */
 export type TimeoutException = Error | (new (...args: any[]) => Error) | string | null | false;
@@ -55,6 +56,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
   #hub: Hub | null = null;
   #greenlet: RawGreenlet | null = null;
   #since = 0;
+  #moment = 0;
   /** Fired, and on its way to the next operation of a body that is not in one. */
   #late: { greenlet: RawGreenlet; error: unknown } | null = null;
   #closed = false;
@@ -112,12 +114,23 @@ export class Timeout extends ControlException implements Fires<Hub> {
     this.#hub = hub;
     this.#greenlet = greenlet;
     this.#since = hub.waiterSerial;
+    this.#moment = moment();
     this.#slot = slot;
     if (!this.#ref && this.seconds !== Infinity) {
       this.#unref = true;
       ++hub.unrefTimers;
     }
-    hub.arm(slot, this.seconds * 1000, this.#priority);
+    hub.arm(slot, this.$ms(hub), this.#priority);
+  }
+
+  /** @internal Milliseconds from now. */
+  protected $ms(_hub: Hub): number {
+    return (this.seconds as number) * 1000;
+  }
+
+  /** @internal What a wait with this limit arms, or null: it is pending and comes by itself, or never. */
+  $limitMs(): number | null {
+    return this.pending || this.seconds === null ? null : Math.max(0, this.seconds * 1000);
   }
 
   /** Disarm it; it can be started again. */
@@ -134,12 +147,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
     const late = this.#late;
     this.#late = null;
     if (late === null) return;
-    const { greenlet } = late;
-    if (greenlet === greenlet.$hub.main) return greenlet.$hub.forgetInMain(late.error);
-    const more = greenlet.$more;
-    if (more === null || more.pendingErrors === null) return;
-    more.pendingErrors = more.pendingErrors.filter((pending) => pending !== late.error);
-    if (more.pendingErrors.length === 0) more.pendingErrors = null;
+    takeBack(late.greenlet, late.error);
   }
 
   /** Disarm it for good. */
@@ -161,6 +169,11 @@ export class Timeout extends ControlException implements Fires<Hub> {
       --hub.unrefTimers;
     }
     hub.release(slot);
+  }
+
+  /** @internal Whom it will wake: for dumps. */
+  get $interrupts(): RawGreenlet | null {
+    return this.#greenlet;
   }
 
   /** @internal */
@@ -193,8 +206,11 @@ export class Timeout extends ControlException implements Fires<Hub> {
         this.#late = { greenlet, error: exception };
       }
     } else {
-      deliver(hub, greenlet, exception);
-      if (greenlet.$more?.pendingErrors?.includes(exception)) this.#late = { greenlet, error: exception };
+      deliver(hub, greenlet, exception, this.#moment);
+      const more = greenlet.$more;
+      if (more?.pendingErrors?.includes(exception) || more?.shield?.held.some((held) => held.error === exception)) {
+        this.#late = { greenlet, error: exception };
+      }
     }
   }
 

@@ -370,9 +370,14 @@ export function wake(hub: Hub, g: RawGreenlet): void {
   follow(hub, g, traced(hub, 'switch', hub, g));
 }
 
-/** From the hub's context: raise `error` in `g` now, wherever it is. Nothing happens to one that has ended. */
-export function deliver(hub: Hub, g: RawGreenlet, error: unknown): void {
+/**
+ * From the hub's context: raise `error` in `g` now, wherever it is. Nothing happens to one that has ended.
+ * @param since - the `moment()` at which what raises it was started; a section of `g` that began later holds it back
+ */
+export function deliver(hub: Hub, g: RawGreenlet, error: unknown, since = 0): void {
   if (g.$state === State.DEAD) return;
+  const shielding = g.$more === null ? null : g.$more.shield;
+  if (shielding !== null && shielding.innermost > since) return shielding.hold(error, since);
   const next = raise(hub, hub, g, error);
   follow(hub, next, hub.takeThrown());
   hub.cur = NIL;

@@ -17,6 +17,7 @@ import { enterFromHub, enterFromMain } from './drive.ts';
 import type { Hub } from './hub.ts';
 import { Operation, reused, WaiterList } from './operation.ts';
 import { ARRIVED, type Body, type Park, RESUME, State, SWITCH } from './protocol.ts';
+import type { Bounds, Shielding } from './shielding.ts';
 
 export { State } from './protocol.ts';
 
@@ -45,6 +46,10 @@ export class Extras {
   treeLocals: Record<string, unknown> | null = null;
   spawnSite: string | null = null;
   ident: number | null = null;
+  /** Sections in which kill and Timeout wait, once it has been in one. */
+  shield: Shielding | null = null;
+  /** The innermost deadline. */
+  deadline: Bounds | null = null;
   /** Links made by callback, in order. */
   links: Set<{ readonly callback: unknown }> | null = null;
 }
@@ -194,7 +199,8 @@ export class RawGreenlet {
   /** @internal An exception that waits for the next operation of an async body. */
   $takeError(): { error: unknown } | null {
     const more = this.$more;
-    if (more === null || more.pendingErrors === null) return null;
+    if (more === null) return null;
+    if (more.pendingErrors === null) return more.deadline === null ? null : more.deadline.$over();
     const error = more.pendingErrors.shift();
     if (more.pendingErrors.length === 0) more.pendingErrors = null;
     return { error };
@@ -226,6 +232,7 @@ export class RawGreenlet {
   $end(): void {
     if (debugging) this.$hub.debug.ended(this);
     this.$state = State.DEAD;
+    if (this.$more !== null && this.$more.deadline !== null) this.$more.deadline.$end();
     this.$run = null;
     this.$body = null;
     const slot = this.$slot;
