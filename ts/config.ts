@@ -33,6 +33,9 @@ export interface Settings {
   /** Remember who spawned whom, and where. `GEVENT_TRACK_GREENLET_TREE`, default on. */
   get trackGreenletTree(): boolean;
   set trackGreenletTree(value: boolean | string | number);
+  /** A signal at which the thread's hub writes its dump, `SIGUSR2` say; null: none. `GEVENT_DUMP_SIGNAL`, default null. */
+  get dumpSignal(): string | null;
+  set dumpSignal(value: string | null);
   /** Start the monitor with the hub. `GEVENT_MONITOR_THREAD_ENABLE`, default off. */
   get monitorThread(): boolean;
   set monitorThread(value: boolean | string | number);
@@ -168,6 +171,15 @@ const coreName: Kind = {
   },
 };
 
+const signalName: Kind = {
+  expects: "the name of a signal, as 'SIGUSR2', or null for none",
+  check(value) {
+    if (value === null || value === undefined || value === '') return null;
+    if (typeof value !== 'string') return WRONG_TYPE;
+    return /^SIG[A-Z0-9]+$/.test(value) ? value : WRONG_VALUE;
+  },
+};
+
 const formatter: Kind = {
   expects: 'a function from the context to text',
   check: (value) => (typeof value === 'function' ? value : WRONG_TYPE),
@@ -212,6 +224,12 @@ const DEFINITIONS: Readonly<Record<SettingName, Definition>> = {
     "Seconds a turn may last before the host's loop gets its share.",
   ),
   trackGreenletTree: define(boolean, 'GEVENT_TRACK_GREENLET_TREE', true, 'Remember who spawned whom, and where.'),
+  dumpSignal: define(
+    signalName,
+    'GEVENT_DUMP_SIGNAL',
+    null,
+    'The signal at which the hub of the thread writes who waits on what.',
+  ),
   monitorThread: define(boolean, 'GEVENT_MONITOR_THREAD_ENABLE', false, 'Start the monitor with the hub.'),
   maxBlockingTime: define(
     secondsOrNone,

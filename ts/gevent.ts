@@ -153,6 +153,11 @@ class KillAll extends RowWait<void> implements Collector {
     return `killall of ${this.#living.length} greenlets, ${this.#left} left`;
   }
 
+  /** @internal */
+  $blockers(): RawGreenlet[] {
+    return this.#living.filter((greenlet) => greenlet instanceof Greenlet && !greenlet.dead);
+  }
+
   /** The order's turn has come. */
   shoot(hub: Hub): void {
     for (const greenlet of this.#living) {

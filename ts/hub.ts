@@ -41,9 +41,14 @@ export function createHub(options: CreateHubOptions = {}): Hub {
   });
 }
 
-setHubMaker(() => new Hub({ core: createCore() }));
+setHubMaker(() => {
+  const hub = new Hub({ core: createCore() });
+  if (config.dumpSignal !== null) hub.dumpOn(config.dumpSignal);
+  return hub;
+});
 
 export type { Clock } from './core/clock.ts';
+export { Dump, type Dumped } from './hub/dump.ts';
 export { getHub, Hub, type HubOptions } from './hub/hub.ts';
 export {
   AsyncWatcher,

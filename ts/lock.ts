@@ -3,8 +3,8 @@
 import { describe } from './core/clock.ts';
 import { NIL, RowKind } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
-import type { GeneratorBody, OtherBody } from './gevent-greenlet.ts';
 import { Framed } from './framed.ts';
+import type { GeneratorBody, OtherBody } from './gevent-greenlet.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';
@@ -471,6 +471,11 @@ export class RLock implements Lock {
   }
 
   /** @internal As the dump names those who wait for it. */
+  /** @internal */
+  get $owner(): RawGreenlet | null {
+    return this.#owner;
+  }
+
   describe(): string {
     return this.#owner === null ? 'RLock.acquire' : `RLock.acquire, held by ${this.#owner}`;
   }
@@ -563,6 +568,12 @@ class RLockBlock extends Semaphore {
 
   override describe(): string {
     return this.#lock.describe();
+  }
+
+  /** @internal Its owner, and nobody else, can let others in: the dump finds deadlocks by it. */
+  $blockers(): RawGreenlet[] {
+    const owner = this.#lock.$owner;
+    return owner === null ? [] : [owner];
   }
 
   override toString(): string {

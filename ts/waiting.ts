@@ -75,6 +75,14 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
     return `${this.#what} of ${this.#objects.length} objects, ${this.#ready.length} ready`;
   }
 
+  /** @internal */
+  $blockers(): Greenlet[] {
+    // Only if all must end, and nothing but greenlets: others may be woken by anybody.
+    const objects: Linkable[] = this.#objects;
+    if (this.#enough < objects.length || !objects.every((object) => object instanceof Greenlet)) return [];
+    return (objects as Greenlet[]).filter((greenlet) => !greenlet.dead);
+  }
+
   begin(hub: Hub, slot: number): boolean {
     if (this.#enough === 0) return true;
     this.use();

@@ -18,6 +18,7 @@ describe('where a value comes from', () => {
     expect(rest).toEqual({
       core: 'wasm',
       debug: false,
+      dumpSignal: null,
       switchInterval: 0.005,
       trackGreenletTree: true,
       monitorThread: false,

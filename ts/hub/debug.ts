@@ -26,9 +26,16 @@ const makers = new WeakMap<Described, Map<Described, Error>>();
 export class Debug {
   readonly #hub: Hub;
   readonly #killed = new WeakMap<RawGreenlet, Killed>();
+  readonly #waits = new WeakMap<RawGreenlet, { atMs: number; at: Error }>();
 
   constructor(hub: Hub) {
     this.#hub = hub;
+  }
+
+  /** When and where `g` consumed an operation last, or null if nobody kept that. */
+  waits(g: RawGreenlet): { atMs: number; site(): string } | null {
+    const kept = this.#waits.get(g);
+    return kept === undefined ? null : { atMs: kept.atMs, site: () => siteText(kept.at) };
   }
 
   created(op: Described): void {
@@ -46,7 +53,9 @@ export class Debug {
 
   consumed(op: Described): void {
     makers.get(op)?.delete(op);
-    const killed = this.#killed.get(getcurrent());
+    const by = getcurrent();
+    this.#waits.set(by, { atMs: this.#hub.now(), at: captureSite() });
+    const killed = this.#killed.get(by);
     if (killed !== undefined) killed.next ??= { op, site: captureSite() };
   }
 

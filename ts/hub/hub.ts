@@ -14,7 +14,7 @@
 
 import { config } from '../config.ts';
 import { type Clock, describe, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
-import { type Core, Counter, HOLE, type Kind, NIL, Place, Priority, type RowKind, Word } from '../core/contract.ts';
+import { type Core, Counter, HOLE, type Kind, NIL, Priority, type RowKind, Word } from '../core/contract.ts';
 import {
   BlockingSwitchOutError,
   GeventError,
@@ -31,6 +31,7 @@ import { type Slices, unwatchStores, watchStores } from './context.ts';
 import { active, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
 import { Debug } from './debug.ts';
 import { after, follow, NOTHING, threw, traced } from './drive.ts';
+import { Dump } from './dump.ts';
 import { type Host, platformHost } from './host.ts';
 import { JoinHub } from './join.ts';
 import { Loop } from './loop.ts';
@@ -677,42 +678,34 @@ export class Hub extends RawGreenlet {
   }
 
   #exitMessage(): string {
-    const lines = this.whoWaits();
+    const dump = this.dump();
+    const lines = dump.lines();
     const timers = this.core.counter(Counter.TIMERS);
     const head = `This operation would block forever: ${lines.length} waiting, ${timers === 0 ? 'no timer' : `${timers} unreferenced timers`} armed`;
     const shown = lines.slice(0, 50).map((line) => `\n  ${line}`);
     if (lines.length > shown.length) shown.push(`\n  and ${lines.length - shown.length} more`);
+    for (const circle of dump.deadlockLines()) shown.push(`\n  ${circle}`);
     return head + shown.join('');
   }
 
   /** One line for each greenlet and main operation that waits: who, in what. */
   whoWaits(): string[] {
-    const lines: string[] = [];
-    for (let waiter = this.mainWaiters.first; waiter !== null; waiter = waiter.after) {
-      lines.push(`main in ${this.#where(waiter.slot, waiter.op.describe())}`);
-    }
-    for (let slot = 0; slot < this.owners.length; ++slot) {
-      let owner: unknown = this.owners[slot];
-      if (owner instanceof Waiter && owner.owner?.$slot === slot) owner = owner.owner;
-      if (!(owner instanceof RawGreenlet) || owner.dead) continue;
-      if (owner.$state === State.QUEUED) lines.push(`${owner} not started yet`);
-      else if (this.asyncBodies.has(owner)) {
-        const first = owner.$more?.waiters?.first ?? null;
-        lines.push(`${owner} in ${first === null ? 'await of a foreign promise' : first.op.describe()}`);
-      } else if (owner.$state === State.SWITCHED) lines.push(`${owner} switched away`);
-      else if (slot !== this.cur) lines.push(`${owner} in ${this.#where(slot, null)}`);
-    }
-    return lines;
+    return this.dump().lines();
   }
 
-  #where(slot: number, described: string | null): string {
-    const row = this.core.rowOf(slot);
-    const at = this.core.deadline(slot);
-    const due = at === Infinity ? '' : `, due in ${((at - this.clock.now()) / 1000).toFixed(3)} s`;
-    if (described !== null) return described + due;
-    if (row !== NIL) return this.rowOwners[row].describe(slot) + due;
-    if (this.core.place(slot) === Place.READY) return 'the ready queue';
-    return at === Infinity ? 'sleep(Infinity)' : `sleep${due}`;
+  /**
+   * All that is alive: who waits in what, on which object, until when; who is shielded; who waits for one another in a circle. In debug
+   * mode also since when, and where each waits and was spawned. `String(hub.dump())` is for people.
+   */
+  dump(): Dump {
+    return new Dump(this);
+  }
+
+  /** Write `dump()` to the exception stream whenever the process gets `signal`; gives what stops that. */
+  dumpOn(signal: string | number): { cancel(): void } {
+    const watcher = this.loop.signal(signal, { ref: false });
+    watcher.start(() => this.report(String(this.dump())));
+    return { cancel: () => watcher.close() };
   }
 
   // ---- main ---------------------------------------------------------------------------------------------------------
@@ -919,6 +912,11 @@ export interface RowOwner {
   describe(slot: number): string;
   /** @internal The row's notifier ended a pass. */
   $rowDone?(hub: Hub, row: number): void;
+  /**
+   * @internal Greenlets that must all act before those who wait on the row can go on: owners of a lock, greenlets to end. Left out where
+   * anybody could. The dump finds deadlocks by it.
+   */
+  $blockers?(): Iterable<RawGreenlet>;
 }
 
 const NOBODY: RowOwner = { describe: () => 'nobody' };
