@@ -62,6 +62,7 @@ const samples: Record<string, () => object> = {
     handler.cancel();
     return handler;
   },
+  HTTPServer: () => new modules['gevent-wasm/http'].HTTPServer(0, () => 1),
   Hub: () => getHub(),
   Waiter: () => new modules['gevent-wasm/hub'].Waiter(),
   loop: () => getHub().loop,

@@ -1,6 +1,7 @@
 import type { Case } from '../harness.ts';
 import { depth } from './depth.ts';
 import { greenletSwitch } from './greenlet-switch.ts';
+import { httpHello } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
 import { sleepers } from './sleepers.ts';
@@ -8,7 +9,17 @@ import { spawn } from './spawn.ts';
 import { switching } from './switch.ts';
 import { timers } from './timers.ts';
 
-export const CASES: readonly Case[] = [switching, greenletSwitch, spawn, timers, sleepers, depth, kill, coldImport];
+export const CASES: readonly Case[] = [
+  switching,
+  greenletSwitch,
+  spawn,
+  timers,
+  sleepers,
+  depth,
+  kill,
+  coldImport,
+  httpHello,
+];
 
 export function findCase(name: string): Case {
   const found = CASES.find((item) => item.name === name);

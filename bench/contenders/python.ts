@@ -44,7 +44,7 @@ function ask(child: ChildProcess, lines: ReturnType<typeof createInterface>, req
 }
 
 /** The first Python that can import `module`. The second choice is for where another Python hides the system's. */
-function interpreter(module: string): string {
+export function interpreter(module: string): string {
   const chosen = process.env.GEVENT_BENCH_PYTHON;
   for (const command of chosen ? [chosen] : ['python3', '/usr/bin/python3']) {
     if (spawnSync(command, ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0) return command;

@@ -1,0 +1,25 @@
+import * as http from '../contenders/http.ts';
+import type { Case } from '../harness.ts';
+
+export const httpHello: Case = {
+  name: 'http',
+  about: `A server answers 'hello world' to wrk (one thread, 50 connections, keep-alive), which counts the answers; a sample is
+a second. The baseline is bare node:http. form tells what the handler takes and gives; req-res and request answer by the
+same bytes, platform-response makes the platform's own Response, which alone costs more than half of a bare request.`,
+  groups({ quick }) {
+    return [
+      {
+        params: { connections: 50 },
+        unit: 'ns/request',
+        contenders: [
+          http.bare(),
+          http.engine('req-res'),
+          http.engine('request'),
+          http.engine('platform-response'),
+          http.pywsgi(),
+        ],
+        samples: quick ? 5 : 15,
+      },
+    ];
+  },
+};

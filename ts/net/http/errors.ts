@@ -1,0 +1,29 @@
+// What a handler throws to answer with a status, and what reads and writes raise on a connection that is gone.
+
+import { STATUS_CODES } from 'node:http';
+import { describe } from '../../core/clock.ts';
+import { GeventError } from '../../exceptions.ts';
+
+/**
+ * Thrown by a handler, answers the request with `status` and a short text. Not reported as a failure.
+ * @throws RangeError if `status` is not an integer from 400 to 599
+ */
+export class HTTPError extends GeventError {
+  readonly status: number;
+
+  /** @param message - sent as the body; default: the status's standard text */
+  constructor(status: number, message?: string) {
+    if (!Number.isInteger(status) || status < 400 || status > 599) {
+      throw new RangeError(`HTTPError(status): expected an integer from 400 to 599, got ${describe(status)}`);
+    }
+    super('GEVENT_HTTP', message ?? STATUS_CODES[status] ?? `status ${status}`);
+    this.status = status;
+  }
+}
+
+/** The peer closed the connection while it was read from or written to. `code` is `ECONNRESET`, as in Node. */
+export class ConnectionClosed extends GeventError {
+  constructor(doing: string) {
+    super('ECONNRESET', `${doing}: the client closed the connection`);
+  }
+}

@@ -1,0 +1,363 @@
+// Bodies written and read in sequence, by the greenlet of the request: it blocks while the peer is slow, and an exception
+// (a kill, a Timeout, the peer's going) arrives where it writes or reads.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describe } from '../../core/clock.ts';
+import { Framed } from '../../guard.ts';
+import type { Hub } from '../../hub/hub.ts';
+import { type Operation, RowWait } from '../../hub/operation.ts';
+import type { Park } from '../../hub/protocol.ts';
+import { settle } from '../../unwind.ts';
+import { ConnectionClosed } from './errors.ts';
+import { type BodyLimits, hasBody, ServerRequest, tooLarge } from './request.ts';
+
+// ---- writing --------------------------------------------------------------------------------------------------------
+
+class Write extends RowWait<void> {
+  readonly #outgoing: ServerResponse;
+  readonly #chunk: string | Uint8Array;
+  #hub: Hub | null = null;
+
+  constructor(outgoing: ServerResponse, chunk: string | Uint8Array) {
+    super();
+    this.#outgoing = outgoing;
+    this.#chunk = chunk;
+  }
+
+  describe(): string {
+    return 'write of an HTTP body, until the client has read';
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    const outgoing = this.#outgoing;
+    if (outgoing.destroyed || outgoing.writableEnded) throw new ConnectionClosed('write of an HTTP body');
+    if (outgoing.write(this.#chunk)) return true;
+    this.#hub = hub;
+    this.wait(hub, slot, null);
+    ++hub.foreign;
+    outgoing.once('drain', this.#go).once('close', this.#go);
+    return false;
+  }
+
+  readonly #go = (): void => {
+    this.#forget();
+    this.wake(this.#hub as Hub, false);
+  };
+
+  #forget(): void {
+    const hub = this.#hub;
+    if (hub === null || !this.waiting) return;
+    --hub.foreign;
+    this.#outgoing.off('drain', this.#go).off('close', this.#go);
+  }
+
+  complete(hub: Hub): void {
+    this.unwait(hub);
+    if (this.#outgoing.destroyed) throw new ConnectionClosed('write of an HTTP body');
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#forget();
+    super.abandon(hub, slot);
+  }
+}
+
+/**
+ * Write a part of the body of Node's response. Switch point only if the client reads more slowly than this is written.
+ * @throws ConnectionClosed if the client has gone
+ */
+export function write(outgoing: ServerResponse, chunk: string | Uint8Array): Operation<void> {
+  if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
+    throw new TypeError(`write(response, chunk): expected a string or bytes, got ${describe(chunk)}`);
+  }
+  return new Write(outgoing, chunk);
+}
+
+/** What a streamed body is written to. */
+export interface BodyWriter {
+  /** Switch point only if the client is slow. */
+  write(chunk: string | Uint8Array): Operation<void>;
+}
+
+/** A body that a function writes. */
+export class Streamed {
+  /** @internal */ readonly run: (outgoing: ServerResponse) => unknown;
+  /** @internal */ readonly headers: Record<string, string>;
+
+  /** @internal */
+  constructor(run: (outgoing: ServerResponse) => unknown, headers: Record<string, string>) {
+    this.run = run;
+    this.headers = headers;
+  }
+}
+
+/**
+ * A body that `fn` writes in sequence, while it is sent: `new Response(stream(function* (out) { yield* out.write('a') }))`.
+ * Runs in the request's greenlet; a failure in it closes the connection, so that the client knows the body is not whole.
+ * @param fn - generator or async function
+ */
+export function stream(fn: (out: BodyWriter) => unknown): Streamed {
+  if (typeof fn !== 'function') throw new TypeError(`stream(fn): expected a function, got ${describe(fn)}`);
+  return new Streamed((outgoing) => fn({ write: (chunk) => write(outgoing, chunk) }), {});
+}
+
+/** One Server-Sent Event. */
+export interface ServerSentEvent {
+  data: string;
+  event?: string;
+  id?: string;
+  /** Milliseconds after which the client reconnects. */
+  retry?: number;
+}
+
+/** What an event stream is written to. */
+export interface EventWriter {
+  /** Switch point only if the client is slow. A string is the data of an event without a name. */
+  send(event: ServerSentEvent | string): Operation<void>;
+  /** A comment, which clients ignore: keeps proxies from closing a quiet connection. */
+  comment(text?: string): Operation<void>;
+}
+
+/**
+ * A body of Server-Sent Events: `return new Response(eventStream(function* (events) { yield* events.send('hello') }))`.
+ * @throws TypeError from `send` if a name or id has a line break, which would forge other fields
+ */
+export function eventStream(fn: (events: EventWriter) => unknown): Streamed {
+  if (typeof fn !== 'function') throw new TypeError(`eventStream(fn): expected a function, got ${describe(fn)}`);
+  const writer = (outgoing: ServerResponse): EventWriter => ({
+    send: (event) => write(outgoing, formatEvent(typeof event === 'string' ? { data: event } : event)),
+    comment: (text = '') =>
+      write(
+        outgoing,
+        `${text
+          .split(/\r\n|\r|\n/)
+          .map((line) => `: ${line}`)
+          .join('\n')}\n\n`,
+      ),
+  });
+  return new Streamed((outgoing) => fn(writer(outgoing)), {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-cache',
+    'x-accel-buffering': 'no',
+  });
+}
+
+/** @internal */
+export function formatEvent({ data, event, id, retry }: ServerSentEvent): string {
+  let text = '';
+  for (const [field, value] of [
+    ['event', event],
+    ['id', id],
+  ] as const) {
+    if (value === undefined) continue;
+    if (/[\r\n\0]/.test(value))
+      throw new TypeError(`send(event): ${field} has a line break or NUL: ${describe(value)}`);
+    text += `${field}: ${value}\n`;
+  }
+  if (retry !== undefined) {
+    if (!Number.isInteger(retry) || retry < 0) {
+      throw new RangeError(`send(event): expected retry to be whole milliseconds, got ${describe(retry)}`);
+    }
+    text += `retry: ${retry}\n`;
+  }
+  for (const line of String(data).split(/\r\n|\r|\n/)) text += `data: ${line}\n`;
+  return `${text}\n`;
+}
+
+export function isStreamed(value: unknown): value is Streamed {
+  return value instanceof Streamed;
+}
+
+/** @internal Run a streamed body to its end. The head has been written. */
+export function* runStreamed(outgoing: ServerResponse, body: Streamed): Generator<Park, void, any> {
+  // Sent now: a client of an event stream waits for it.
+  outgoing.flushHeaders();
+  yield* settle(body.run(outgoing));
+  outgoing.end();
+}
+
+// ---- waiting for the end --------------------------------------------------------------------------------------------
+
+class Ended extends RowWait<void> {
+  readonly #outgoing: ServerResponse;
+  #hub: Hub | null = null;
+
+  constructor(outgoing: ServerResponse) {
+    super();
+    this.#outgoing = outgoing;
+  }
+
+  describe(): string {
+    return 'the end of an HTTP response';
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    const outgoing = this.#outgoing;
+    if (outgoing.writableEnded || outgoing.destroyed) return true;
+    this.#hub = hub;
+    this.wait(hub, slot, null);
+    ++hub.foreign;
+    outgoing.once('finish', this.#go).once('close', this.#go);
+    return false;
+  }
+
+  readonly #go = (): void => {
+    this.#forget();
+    this.wake(this.#hub as Hub, false);
+  };
+
+  #forget(): void {
+    if (this.#hub === null || !this.waiting) return;
+    --this.#hub.foreign;
+    this.#outgoing.off('finish', this.#go).off('close', this.#go);
+  }
+
+  complete(hub: Hub): void {
+    this.unwait(hub);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#forget();
+    super.abandon(hub, slot);
+  }
+}
+
+/** @internal Wait until somebody has ended the response, or the connection is gone. */
+export function ended(outgoing: ServerResponse): Operation<void> {
+  return new Ended(outgoing);
+}
+
+// ---- reading --------------------------------------------------------------------------------------------------------
+
+/** Waits until Node has more of the body, or it is over. */
+class Readable extends RowWait<void> {
+  readonly #incoming: IncomingMessage;
+  #hub: Hub | null = null;
+
+  constructor(incoming: IncomingMessage) {
+    super();
+    this.#incoming = incoming;
+  }
+
+  describe(): string {
+    return 'read of an HTTP body';
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    const incoming = this.#incoming;
+    if (incoming.readableLength > 0 || incoming.readableEnded || incoming.destroyed) return true;
+    this.#hub = hub;
+    this.wait(hub, slot, null);
+    ++hub.foreign;
+    incoming.on('readable', this.#go).on('end', this.#go).on('close', this.#go).on('error', this.#go);
+    return false;
+  }
+
+  readonly #go = (): void => {
+    this.#forget();
+    this.wake(this.#hub as Hub, false);
+  };
+
+  #forget(): void {
+    if (this.#hub === null || !this.waiting) return;
+    --this.#hub.foreign;
+    const incoming = this.#incoming;
+    incoming.off('readable', this.#go).off('end', this.#go).off('close', this.#go).off('error', this.#go);
+  }
+
+  complete(hub: Hub): void {
+    this.unwait(hub);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#forget();
+    super.abandon(hub, slot);
+  }
+}
+
+/**
+ * The body of a request, read in sequence: what `wsgi.input` is in gevent. One reader at a time.
+ * Each call is a switch point only if what it wants has not arrived.
+ */
+export class BodyReader {
+  readonly #incoming: IncomingMessage;
+  #held: Buffer = Buffer.alloc(0);
+  #over = false;
+  #read = 0;
+  readonly #limits: BodyLimits;
+
+  /** @internal */
+  constructor(incoming: IncomingMessage, limits: BodyLimits) {
+    this.#incoming = incoming;
+    this.#limits = limits;
+    this.#over = !hasBody(incoming);
+  }
+
+  /**
+   * Up to `size` bytes: as many, unless the body ends before; without `size` all that is left. Empty at the end.
+   * @throws ConnectionClosed if the client has gone in the middle
+   */
+  read(size = Infinity): Operation<Buffer> {
+    if (size !== Infinity && (!Number.isInteger(size) || size < 0)) {
+      throw new RangeError(`read(size): expected an integer from 0, got ${describe(size)}`);
+    }
+    return new Framed('read of an HTTP body', () => this.#take((held) => (held.length >= size ? size : -1)));
+  }
+
+  /** The next line with its `\n`, or what is left; empty at the end. */
+  readline(): Operation<Buffer> {
+    return new Framed('readline of an HTTP body', () => this.#take((held) => held.indexOf(10) + 1 || -1));
+  }
+
+  /** Whatever has arrived, at least a byte; empty at the end. */
+  readsome(): Operation<Buffer> {
+    return new Framed('read of an HTTP body', () => this.#take((held) => held.length || -1));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, void> {
+    for (;;) {
+      const line = await this.readline();
+      if (line.length === 0) return;
+      yield line;
+    }
+  }
+
+  *#take(want: (held: Buffer) => number): Generator<Park, Buffer, any> {
+    const incoming = this.#incoming;
+    for (;;) {
+      const count = want(this.#held);
+      if (count >= 0 || this.#over) {
+        const end = count >= 0 ? count : this.#held.length;
+        const taken = this.#held.subarray(0, end);
+        this.#held = this.#held.subarray(end);
+        return taken;
+      }
+      const chunk = incoming.read() as Buffer | null;
+      if (chunk !== null) {
+        this.#read += chunk.length;
+        if (this.#read > this.#limits.maxBodySize) throw tooLarge(this.#limits.maxBodySize);
+        this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+      } else if (incoming.readableEnded) this.#over = true;
+      else if (incoming.destroyed) throw new ConnectionClosed('read of an HTTP body');
+      else yield* new Readable(incoming);
+    }
+  }
+}
+
+/**
+ * Read the body of a request in sequence, from a handler's Request or from Node's. Takes the body: `text()` and the others
+ * refuse afterwards.
+ */
+export function readBody(request: Request | IncomingMessage): BodyReader {
+  if (request instanceof ServerRequest) {
+    const { incoming, limits } = request.$take();
+    return new BodyReader(incoming, limits);
+  }
+  if (typeof (request as IncomingMessage)?.rawHeaders !== 'object') {
+    throw new TypeError(`readBody(request): expected the request of an HTTPServer, got ${describe(request)}`);
+  }
+  return new BodyReader(request as IncomingMessage, { maxBodySize: Infinity });
+}
