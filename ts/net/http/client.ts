@@ -1,6 +1,6 @@
 // fetch, and the parts of what it gives, as cooperative calls: a kill or a Timeout of the greenlet reaches the connection.
 
-import { Framed } from '../../guard.ts';
+import { Framed } from '../../framed.ts';
 import type { Operation } from '../../hub/operation.ts';
 import type { Park } from '../../hub/protocol.ts';
 import { until } from '../../until.ts';

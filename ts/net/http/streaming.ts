@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe } from '../../core/clock.ts';
-import { Framed } from '../../guard.ts';
+import { Framed } from '../../framed.ts';
 import type { Hub } from '../../hub/hub.ts';
 import { type Operation, RowWait } from '../../hub/operation.ts';
 import type { Park } from '../../hub/protocol.ts';
