@@ -5,7 +5,7 @@ export { balance, chanGet, chanPut, partner } from './channel';
 export { RING, rowRoom, slotRoom, WORDS } from './layout';
 export { ready, readyFront, unready } from './ready';
 export { first, rowFree, rowNew, value, waiting } from './rows';
-export { free, handle, place, resolve, rowOf, take, why } from './slots';
+export { free, handle, place, resolve, rowOf, take, takeReady, why } from './slots';
 export { eventClear, eventSet, eventWait, latchFire, notify, park, semAcquire, semRelease, semTry } from './sync';
 export { arm, beginDue, deadline, disarm, nextDeadline } from './timers';
 export { leave, next, nextDue, role, wakeAll, wakeOne } from './waiters';

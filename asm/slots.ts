@@ -8,7 +8,7 @@
 
 import { NIL, PLACE_LOOSE, PLACE_READY, PLACE_WAITING, WHY_WOKEN } from './abi';
 import { GEN, KIND, KINDS, maxRooms, NEXT, ROW, rowRoom, slotRoom, UNARMED, WHY } from './layout';
-import { find, grow, isQueued } from './ready';
+import { find, grow, isQueued, push } from './ready';
 import { posOf, setPos } from './timers';
 
 /** With a generation below it a handle is below 2^53. */
@@ -42,6 +42,13 @@ export function take(kind: u32): u32 {
   store<u8>(WHY + slot, WHY_WOKEN);
   countKind(kind, 1);
   ++slots;
+  return slot;
+}
+
+/** The same, in the ring at once. */
+export function takeReady(kind: u32): u32 {
+  const slot = take(kind);
+  if (slot !== NIL) push(slot);
   return slot;
 }
 

@@ -8,11 +8,11 @@ import { describe, type Seconds, toMs } from './core/clock.ts';
 import { Kind, MAX_SLOTS, NIL, Place, Priority, RowKind } from './core/contract.ts';
 import { GeventError, GreenletExit, InvalidThreadUseError } from './exceptions.ts';
 import { runAs } from './hub/context.ts';
-import { active, debugging, greenletOfContext, setActive, threadHub } from './hub/current.ts';
+import { active, debugging, greenletOfContext, madeByMain, setActive, threadHub } from './hub/current.ts';
 import { deliver, follow, start } from './hub/drive.ts';
 import { type Hub, type RowOwner, setSpawner } from './hub/hub.ts';
 import { type Operation, SingleUse, Waiter } from './hub/operation.ts';
-import { type Body, Fired, type Fires, isBody, type Park } from './hub/protocol.ts';
+import { type Body, Fired, type Fires, isBody, PARK, type Park, RESUME, resumeBody } from './hub/protocol.ts';
 import {
   exceptionFrom,
   getcurrent,
@@ -53,6 +53,10 @@ export interface GetOptions {
 }
 
 const NO_ARGS: unknown[] = [];
+// Constants of this file: an import is a load at each use.
+const GO_ON = RESUME;
+const PARKED = PARK;
+const go = resumeBody;
 /** Numbers given to greenlets that had no slot yet. */
 let earlyIdents = 0;
 
@@ -65,6 +69,40 @@ const TO_MAIN = 4;
 
 type SpawnCallback = (greenlet: Greenlet<any>) => void;
 const spawnCallbacks = new Set<SpawnCallback>();
+
+/** Where greenlets come from: one for all that a greenlet makes in a row. */
+class Origin {
+  readonly hub: Hub;
+  /** Handle of the greenlet that made them, or NIL for main. */
+  readonly spawner: number;
+  /** Values of the spawn tree; made when first asked for, or by a greenlet's first child. */
+  tree: Record<string, unknown> | null;
+
+  constructor(hub: Hub, spawner: number, tree: Record<string, unknown> | null) {
+    this.hub = hub;
+    this.spawner = spawner;
+    this.tree = tree;
+  }
+}
+
+let latestOrigin: Origin | null = null;
+
+/** The origin of what the running greenlet makes; null: main, or a callback. */
+function originHere(hub: Hub): Origin | null {
+  const parent: unknown = active === null ? greenletOfContext() : active.cur === NIL ? null : active.owners[active.cur];
+  if (!(parent instanceof RawGreenlet) || parent.$slot < 0) return null;
+  const spawner = hub.core.handle(parent.$slot);
+  if (!(parent instanceof Greenlet)) return new Origin(hub, spawner, null);
+  if (latestOrigin !== null && latestOrigin.spawner === spawner && latestOrigin.hub === hub) return latestOrigin;
+  latestOrigin = new Origin(hub, spawner, treeOf(parent));
+  return latestOrigin;
+}
+
+function treeOf(greenlet: Greenlet): Record<string, unknown> {
+  greenlet.$origin ??= new Origin(greenlet.$hub, NIL, null);
+  greenlet.$origin.tree ??= {};
+  return greenlet.$origin.tree;
+}
 
 /**
  * A function running concurrently with others, switched at its blocking calls.
@@ -84,9 +122,7 @@ export class Greenlet<T = any> extends RawGreenlet {
   /** @internal LATCH row, or NIL. */ $links = NIL;
   /** @internal Told of its end, if nobody but one joinall waits for it: then no row is needed. */
   $collector: SoleCollector | null = null;
-  /** @internal Handle of the greenlet that made this one, or NIL for main. */ $spawner = NIL;
-  /** @internal Values of the spawn tree it belongs to; null while it is main's child and has none of its own. */
-  $tree: Record<string, unknown> | null = null;
+  /** @internal null: main made it, and nobody has asked for its spawn tree. */ $origin: Origin | null = null;
 
   constructor(fn?: GeneratorBody<any[], T> | OtherBody<any[], T> | null, ...args: unknown[]) {
     const hub = active ?? threadHub();
@@ -95,14 +131,8 @@ export class Greenlet<T = any> extends RawGreenlet {
       throw new TypeError(`Greenlet(run): expected a function, got ${describe(fn)}`);
     }
     this.$args = args.length === 0 ? NO_ARGS : args;
-    const by = active === null ? (greenletOfContext()?.$slot ?? NIL) : active.cur;
-    if (by >= 0) {
-      this.$spawner = hub.core.handle(by);
-      const parent: unknown = hub.owners[by];
-      if (parent instanceof Greenlet) this.$tree = parent.$tree ??= {};
-    }
-    if (debugging) this.$extras().spawnSite = spawnStack();
-    if (hub.slices !== null) this.$extras().context = hub.slices.capture();
+    if (!madeByMain()) this.$origin = originHere(hub);
+    if (debugging || hub.slices !== null) remember(this);
   }
 
   /** Make one and start it. */
@@ -137,10 +167,8 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (this.$state !== State.FRESH) return;
     const hub = this.$hub;
     if (spawnCallbacks.size > 0) notifySpawned(this);
-    const slot = hub.take(Kind.GREENLET, this);
-    this.$slot = slot;
+    this.$slot = hub.takeReady(Kind.GREENLET, this);
     this.$state = State.QUEUED;
-    hub.core.ready(slot);
     if (active !== hub) hub.kick();
   }
 
@@ -158,62 +186,36 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** @internal Its turn has come: start the body. */
   override $fire(hub: Hub, slot: number): number {
-    if (this.$state === State.DEAD) return this.#tellCollector(hub, slot);
+    if (this.$state === State.DEAD) return this.$tellCollector(hub, slot);
     this.$state = State.LIVE;
     const run = this.$run ?? this._run;
-    const args = this.$args;
-    if (run instanceof AsyncFunction) return this.#startAsync(hub, run as RawRun, args);
+    if (run instanceof AsyncFunction) return startAsync(hub, this, run as RawRun);
     hub.cur = slot;
-    let result: unknown;
+    if (hub.slices !== null || hub.tracer !== null) return startWithCare(hub, this, run as RawRun);
+    const args = this.$args;
+    let body: unknown = null;
+    let result: IteratorResult<Park, unknown>;
     try {
-      if (hub.slices === null) result = args === NO_ARGS ? run.call(this) : run.apply(this, args);
-      else result = hub.slices.call(this.$more?.context ?? null, () => run.apply(this, args));
+      const made = args === NO_ARGS ? run.call(this) : run.apply(this, args);
+      if (!(made instanceof GeneratorObject)) return startOther(hub, this, made);
+      // Its first slice, at once. Only one that goes on after it is stored.
+      body = made;
+      result = go.call(made as Body, GO_ON);
     } catch (error) {
-      hub.cur = NIL;
-      this.#concluded(false, error);
+      if (body === null) return concluded(hub, this, false, error);
+      hub.bodies[slot] = body as Body;
+      hub.$threw(slot, error);
       return Fired.DONE;
     }
-    if (result instanceof GeneratorObject || isBody(result)) {
-      hub.bodies[slot] = result as Body;
-      return Fired.RUN;
+    // A tracer may have been set in it.
+    const plain = hub.tracer === null && this.$parent === null;
+    if (plain && result.done === true && this.$more === null && hub.parking === null) this.$finished(result.value);
+    else {
+      hub.bodies[slot] = body as Body;
+      if (plain && result === PARKED) hub.parking = null;
+      else hub.$after(slot, result as IteratorResult<never, unknown>);
     }
-    if (isThenable(result)) {
-      hub.bodies[slot] = settle(result);
-      return Fired.RUN;
-    }
-    hub.cur = NIL;
-    this.#concluded(true, result);
     return Fired.DONE;
-  }
-
-  #startAsync(hub: Hub, run: RawRun, args: unknown[]): number {
-    hub.asyncBodies.add(this);
-    const begin = () => runAs(this, () => run.apply(this, args) as Promise<unknown>);
-    hub.cur = this.$slot;
-    const promise = hub.slices === null ? begin() : hub.slices.call(this.$more?.context ?? null, begin);
-    hub.cur = NIL;
-    promise.then(
-      (value) => this.#asyncEnded(value, true),
-      (error: unknown) => this.#asyncEnded(error, false),
-    );
-    return Fired.SETTLED;
-  }
-
-  #asyncEnded(outcome: unknown, ok: boolean): void {
-    const hub = this.$hub;
-    hub.asyncBodies.delete(this);
-    this.#concluded(ok, outcome);
-    hub.kick();
-  }
-
-  /** A body that is no generator ended. What it deferred runs in its slot. */
-  #concluded(ok: boolean, outcome: unknown): void {
-    const cleanup = this.$more === null ? null : this.$cleanup(ok, outcome);
-    if (cleanup !== null) {
-      this.$hub.bodies[this.$slot] = cleanup;
-      this.$hub.core.ready(this.$slot);
-    } else if (ok) this.$finished(outcome);
-    else this.$failed(outcome);
   }
 
   // ---- ending -------------------------------------------------------------------------------------------------------
@@ -239,12 +241,12 @@ export class Greenlet<T = any> extends RawGreenlet {
         return undefined;
       }
       this.$result = outcome.value;
-      this.#ended();
+      this.$ended();
       this.$args = NO_ARGS;
       return outcome.value;
     }
     this.$result = value;
-    this.#ended();
+    this.$ended();
     this.$args = NO_ARGS;
     return value;
   }
@@ -253,72 +255,80 @@ export class Greenlet<T = any> extends RawGreenlet {
   override $failed(error: unknown): boolean {
     if (error instanceof GreenletExit) {
       this.$result = error;
-      this.#ended();
+      this.$ended();
       this.$args = NO_ARGS;
       return false;
     }
     this.$flags |= FAILED;
     this.$result = error;
     const quiet = (this.$flags & QUIET) !== 0;
-    this.#ended();
+    this.$ended();
     if (!quiet) this.$hub.$route((this.$flags & TO_MAIN) === 0 ? this : null, error);
     // Last, so that the report has them.
     this.$args = NO_ARGS;
     return false;
   }
 
-  #ended(): void {
+  /** @internal */
+  $ended(): void {
     const hub = this.$hub;
+    const more = this.$more;
     // Operations that an async body left behind, one of them perhaps in its own slot: nobody will hear of them.
-    const waiters = this.$more === null ? null : this.$more.waiters;
-    while (waiters !== null && waiters.first !== null) waiters.first.$drop(hub);
+    if (more !== null && more.waiters !== null) while (more.waiters.first !== null) more.waiters.first.$drop(hub);
     this.$state = State.DEAD;
     const slot = this.$slot;
-    if (this.$collector !== null) {
+    const collector = this.$collector;
+    if (collector?.ended(this)) {
       // Its own slot is the notifier: see $fire.
       if (slot === NIL) this.$slot = hub.take(Kind.GREENLET, this);
       else hub.bodies[slot] = null;
       hub.core.ready(this.$slot);
       if (active !== hub) hub.kick();
-    } else if (slot !== NIL) this.#giveBack(hub, slot);
-    const row = this.$links;
-    if (row !== NIL) {
-      if (hub.core.waiting(row) > 0) {
-        hub.core.latchFire(row);
-        if (active !== hub) hub.kick();
-      } else {
-        this.$links = NIL;
-        hub.core.rowFree(row);
-      }
+    } else {
+      if (collector !== null) this.$collector = null;
+      if (slot !== NIL) this.$giveBack(hub, slot);
     }
-    const more = this.$more;
+    if (this.$links !== NIL) this.$fireLinks(hub);
     if (more !== null) {
       more.callers = null;
       more.pendingErrors = null;
       if (more.deadline !== null) more.deadline.$end();
-      if (this.#cutShort()) this.$abort(this.$result);
+      if (this.$cutShort()) this.$abort(this.$result);
       more.locals = null;
     }
     if (debugging) hub.debug.ended(this);
   }
 
-  #giveBack(hub: Hub, slot: number): void {
+  /** @internal */
+  $fireLinks(hub: Hub): void {
+    const row = this.$links;
+    if (hub.core.waiting(row) > 0) {
+      hub.core.latchFire(row);
+      if (active !== hub) hub.kick();
+    } else {
+      this.$links = NIL;
+      hub.core.rowFree(row);
+    }
+  }
+
+  /** @internal */
+  $giveBack(hub: Hub, slot: number): void {
     // The number stays, for its name: reports are written after the end.
     this.$slot = -2 - slot;
     hub.release(slot);
   }
 
-  /** Dead, and the turn to say so has come. */
-  #tellCollector(hub: Hub, slot: number): number {
-    this.#giveBack(hub, slot);
+  /** @internal Dead, and the turn to say so has come. */
+  $tellCollector(hub: Hub, slot: number): number {
+    this.$giveBack(hub, slot);
     const collector = this.$collector;
     this.$collector = null;
     collector?.found(this);
     return Fired.DONE;
   }
 
-  /** It ended before it was through: killed, timed out or failed. */
-  #cutShort(): boolean {
+  /** @internal It ended before it was through: killed, timed out or failed. */
+  $cutShort(): boolean {
     return (this.$flags & FAILED) !== 0 || this.$result instanceof GreenletExit;
   }
 
@@ -396,8 +406,9 @@ export class Greenlet<T = any> extends RawGreenlet {
   /** The greenlet that made this one, while it is alive. */
   get spawningGreenlet(): RawGreenlet | null {
     if (!config.trackGreenletTree) return null;
-    if (this.$spawner === NIL) return this.$hub.main;
-    const slot = this.$hub.core.resolve(this.$spawner);
+    const spawner = this.$origin === null ? NIL : this.$origin.spawner;
+    if (spawner === NIL) return this.$hub.main;
+    const slot = this.$hub.core.resolve(spawner);
     if (slot === NIL) return null;
     const owner: unknown = this.$hub.owners[slot];
     return owner instanceof Waiter ? owner.owner : (owner as RawGreenlet);
@@ -406,8 +417,7 @@ export class Greenlet<T = any> extends RawGreenlet {
   /** Values shared down the spawn tree; each greenlet that main spawns begins a tree. */
   get spawnTreeLocals(): Record<string, unknown> | null {
     if (!config.trackGreenletTree) return null;
-    this.$tree ??= {};
-    return this.$tree;
+    return treeOf(this);
   }
 
   /** Where it was made, as stack lines. Kept in debug mode only, since a stack costs ten spawns. */
@@ -420,7 +430,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     const more = this.$extras();
     if (more.controller === null) {
       more.controller = new AbortController();
-      if (this.#cutShort()) more.controller.abort(this.$result);
+      if (this.$cutShort()) more.controller.abort(this.$result);
     }
     return more.controller.signal;
   }
@@ -486,12 +496,12 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** @internal It has not run yet: it never will. */
   $cancel(error: unknown): void {
-    this.#unqueue();
+    this.$unqueue();
     this.$failed(error);
   }
 
-  /** Take back a start that is on its way. */
-  #unqueue(): void {
+  /** @internal Take back a start that is on its way. */
+  $unqueue(): void {
     const { core } = this.$hub;
     if (this.$state !== State.QUEUED) return;
     core.disarm(this.$slot);
@@ -502,25 +512,26 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** Have `callback(this)` called in the hub when it has ended. It must not block. */
   rawlink(callback: (greenlet: this) => void): void {
-    this.#addLink(callback, Link);
+    this.$addLink(callback, Link);
   }
 
   /** Have `callback(this)` run in a greenlet of its own when it has ended. */
   link(callback: (greenlet: this) => unknown): void {
-    this.#addLink(callback, SpawnedLink);
+    this.$addLink(callback, SpawnedLink);
   }
 
   /** The same, only if it succeeded. */
   linkValue(callback: (greenlet: this) => unknown): void {
-    this.#addLink(callback, ValueLink);
+    this.$addLink(callback, ValueLink);
   }
 
   /** The same, only if it failed. */
   linkException(callback: (greenlet: this) => unknown): void {
-    this.#addLink(callback, ExceptionLink);
+    this.$addLink(callback, ExceptionLink);
   }
 
-  #addLink(callback: unknown, type: new (greenlet: Greenlet, callback: any) => Link): void {
+  /** @internal */
+  $addLink(callback: unknown, type: new (greenlet: Greenlet, callback: any) => Link): void {
     if (typeof callback !== 'function') throw new TypeError(`link: expected a function, got ${describe(callback)}`);
     const link = new type(this, callback);
     link.context = this.$hub.slices?.capture() ?? null;
@@ -623,7 +634,7 @@ export class Greenlet<T = any> extends RawGreenlet {
   /** @internal */
   override $function(): RawRun {
     // Somebody switches to it before its turn.
-    this.#unqueue();
+    this.$unqueue();
     return (this.$run ?? this._run) as RawRun;
   }
 
@@ -649,6 +660,90 @@ export class Greenlet<T = any> extends RawGreenlet {
   }
 }
 
+/**
+ * @internal A Greenlet as `spawn` makes it: what the constructors of RawGreenlet and Greenlet do, in one. V8 inlines no
+ * `super()`, and walking through it is a fifth of a spawn. A test holds the fields to those of `new Greenlet(fn)`.
+ */
+export const SpawnedGreenlet = function SpawnedGreenlet(this: Greenlet, hub: Hub, run: RawRun, args: unknown[]): void {
+  this.$hub = hub;
+  this.$state = State.FRESH;
+  this.$slot = NIL;
+  this.$parent = null;
+  this.$run = run;
+  this.$more = null;
+  this.$body = null;
+  this.$args = args.length === 0 ? NO_ARGS : args;
+  this.$result = undefined;
+  this.$flags = 0;
+  this.$links = NIL;
+  this.$collector = null;
+  this.$origin = madeByMain() ? null : originHere(hub);
+  if (debugging || hub.slices !== null) remember(this);
+} as unknown as new (
+  hub: Hub,
+  run: unknown,
+  args: unknown[],
+) => Greenlet;
+(SpawnedGreenlet as { prototype: unknown }).prototype = Greenlet.prototype;
+
+// ---- starting bodies ------------------------------------------------------------------------------------------------
+
+/** While slices have contexts of their own or switches are traced. */
+function startWithCare(hub: Hub, greenlet: Greenlet, run: RawRun): number {
+  const args = greenlet.$args;
+  let made: unknown;
+  try {
+    if (hub.slices === null) made = run.apply(greenlet, args);
+    else made = hub.slices.call(greenlet.$more?.context ?? null, () => run.apply(greenlet, args));
+  } catch (error) {
+    return concluded(hub, greenlet, false, error);
+  }
+  return startOther(hub, greenlet, made);
+}
+
+/** The body gave something else than a generator of this realm, or it must be run with care. */
+function startOther(hub: Hub, greenlet: Greenlet, made: unknown): number {
+  if (isBody(made)) {
+    hub.bodies[greenlet.$slot] = made;
+    return Fired.RUN;
+  }
+  if (isThenable(made)) {
+    hub.bodies[greenlet.$slot] = settle(made);
+    return Fired.RUN;
+  }
+  return concluded(hub, greenlet, true, made);
+}
+
+function startAsync(hub: Hub, greenlet: Greenlet, run: RawRun): number {
+  hub.asyncBodies.add(greenlet);
+  const begin = () => runAs(greenlet, () => run.apply(greenlet, greenlet.$args) as Promise<unknown>);
+  hub.cur = greenlet.$slot;
+  const promise = hub.slices === null ? begin() : hub.slices.call(greenlet.$more?.context ?? null, begin);
+  hub.cur = NIL;
+  const ended = (outcome: unknown, ok: boolean): void => {
+    hub.asyncBodies.delete(greenlet);
+    concluded(hub, greenlet, ok, outcome);
+    hub.kick();
+  };
+  promise.then(
+    (value) => ended(value, true),
+    (error: unknown) => ended(error, false),
+  );
+  return Fired.SETTLED;
+}
+
+/** A body that is no generator ended. What it deferred runs in its slot. */
+function concluded(hub: Hub, greenlet: Greenlet, ok: boolean, outcome: unknown): number {
+  if (active === hub) hub.cur = NIL;
+  const cleanup = greenlet.$more === null ? null : greenlet.$cleanup(ok, outcome);
+  if (cleanup !== null) {
+    hub.bodies[greenlet.$slot] = cleanup;
+    hub.core.ready(greenlet.$slot);
+  } else if (ok) greenlet.$finished(outcome);
+  else greenlet.$failed(outcome);
+  return Fired.DONE;
+}
+
 const GeneratorObject = function GeneratorObject() {} as unknown as abstract new () => object;
 GeneratorObject.prototype = Object.getPrototypeOf(Object.getPrototypeOf((function* () {})()));
 const AsyncFunction = (async () => {}).constructor as new () => object;
@@ -670,10 +765,17 @@ function notifySpawned(greenlet: Greenlet): void {
   for (const callback of [...spawnCallbacks]) callback(greenlet);
 }
 
+/** What only debug mode and stores of the platform ask for. */
+function remember(greenlet: Greenlet): void {
+  if (debugging) greenlet.$extras().spawnSite = spawnStack();
+  const { slices } = greenlet.$hub;
+  if (slices !== null) greenlet.$extras().context = slices.capture();
+}
+
 function spawnStack(): string {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = Greenlet.spawningStackLimit + 3;
-  const lines = (new Error().stack ?? '').split('\n').slice(4);
+  Error.stackTraceLimit = Greenlet.spawningStackLimit + 4;
+  const lines = (new Error().stack ?? '').split('\n').slice(5);
   Error.stackTraceLimit = limit;
   return lines.join('\n');
 }
@@ -903,6 +1005,8 @@ export interface Collector {
 
 /** One that is told by the greenlet itself, without a link, while it is the only one who waits. */
 export interface SoleCollector extends Collector {
+  /** It has ended; those who wait for that have not had their turn yet. True: `found` is to be called in that turn. */
+  ended(greenlet: Greenlet<any>): boolean;
   /** It is not the only one any more: this link takes its place. */
   linked(link: Link): void;
 }

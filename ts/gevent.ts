@@ -10,8 +10,9 @@ import {
   type KillOptions,
   killer,
   type OtherBody,
+  SpawnedGreenlet,
 } from './gevent-greenlet.ts';
-import { active, debugging, threadHubIfAny } from './hub/current.ts';
+import { active, debugging, threadHub, threadHubIfAny } from './hub/current.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
@@ -32,9 +33,7 @@ export function spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: 
 export function spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
 export function spawn(fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
   if (typeof fn !== 'function') throw new TypeError(`spawn(fn): expected a function, got ${describe(fn)}`);
-  // Not `new Greenlet(fn, ...args)`: spreading costs a fifth of a spawn.
-  const greenlet = new Greenlet<any>(fn);
-  if (args.length > 0) greenlet.$args = args;
+  const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, args);
   greenlet.start();
   return greenlet;
 }
@@ -52,8 +51,7 @@ export function spawnLater<A extends unknown[], R>(
 export function spawnLater(seconds: Seconds, fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
   if (typeof fn !== 'function')
     throw new TypeError(`spawnLater(seconds, fn): expected a function, got ${describe(fn)}`);
-  const greenlet = new Greenlet<any>(fn);
-  if (args.length > 0) greenlet.$args = args;
+  const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, args);
   greenlet.startLater(seconds);
   return greenlet;
 }

@@ -119,6 +119,15 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
   }
 
   /** @internal */
+  ended(greenlet: unknown): boolean {
+    // Links have their turn later, and those who ended before must be found before. And the one that completes the wait
+    // ends it in its turn.
+    if (this.#links.length > 0 || this.#raise || this.#ready.length + 1 >= this.#enough) return true;
+    this.#ready.push(greenlet as T);
+    return false;
+  }
+
+  /** @internal */
   found(found: unknown): void {
     const object = found as T;
     const ready = this.#ready;

@@ -1561,6 +1561,39 @@ describe.each(CORES)('on the %s core', (core) => {
     });
   });
 
+  test('one made by spawn() has the fields of one made by new Greenlet()', () => {
+    world(core, { debug: false });
+    const made = new Greenlet(sleeper);
+    made.start();
+    const spawned = spawn(sleeper);
+    expect(Object.keys(spawned)).toEqual(Object.keys(made));
+    expect(spawned.constructor).toBe(Greenlet);
+    for (const [name, value] of Object.entries(made)) {
+      if (name !== '$slot') expect(spawned[name as keyof Greenlet], name).toBe(value);
+    }
+  });
+
+  test('joinall gives them in the order of their ends, also when somebody else waits for some of them', () => {
+    for (const linked of [[], [0], [1], [2], [0, 2]]) {
+      const { clock, log } = world(core);
+      function* napper(seconds: number): Body {
+        yield* sleep(seconds);
+      }
+      const all = [3, 1, 2].map((seconds) => spawn(napper, seconds));
+      for (const i of linked) all[i].rawlink(() => log.push(`link ${i}`));
+      spawn(function* () {
+        const ended = yield* joinall(all);
+        log.push(ended.map((g) => all.indexOf(g)).join());
+      });
+      // Late links, and ends in one instant.
+      clock.advance(0.5);
+      if (linked.length === 2) all[1].rawlink(() => log.push('late'));
+      clock.advance(4);
+      expect(log.at(-1)).toBe('1,2,0');
+      expect(log.length).toBe(1 + linked.length + (linked.length === 2 ? 1 : 0));
+    }
+  });
+
   describe('the spawn tree', () => {
     test('spawningGreenlet is who made it, while that one lives; main for what main made', async () => {
       const { hub, clock } = world(core);
@@ -1617,6 +1650,22 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(stack.split('\n').length).toBeLessThanOrEqual(Greenlet.spawningStackLimit);
       world(core, { debug: false });
       expect(somewhere().spawningStack).toBe(null);
+    });
+
+    test('the children of one greenlet share its tree, those of a raw one have a tree each', () => {
+      const { clock, log } = world(core);
+      const children: Greenlet[] = [];
+      spawn(function* () {
+        children.push(spawn(sleeper, 1), spawn(sleeper, 1));
+      });
+      spawnRaw(function* () {
+        yield* sleep(0);
+        children.push(spawn(sleeper, 1), spawn(sleeper, 1));
+      });
+      clock.advance(0.5);
+      const trees = children.map((g) => g.spawnTreeLocals);
+      log.push(trees[0] === trees[1], trees[2] === trees[3], trees[0] === trees[2]);
+      expect(log).toEqual([true, false, false]);
     });
 
     test('all of it is null when the tree is not tracked', () => {

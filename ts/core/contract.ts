@@ -93,6 +93,8 @@ export interface Core {
    * last one freed is the next one given; rows likewise.
    */
   take(kind: Kind): number;
+  /** `take`, and `ready` at once: one call for what a spawn needs. */
+  takeReady(kind: Kind): number;
   /** Give a loose slot without timer back. Its generation moves on, so that older handles miss. */
   free(slot: number): void;
   /** slot + generation * 2^24: names this life of the slot for good. */

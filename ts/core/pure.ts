@@ -372,6 +372,12 @@ export class PureCore implements Core {
     return slot;
   }
 
+  takeReady(kind: Kind): number {
+    const slot = this.take(kind);
+    if (slot !== NIL) this.ready(slot);
+    return slot;
+  }
+
   free(slot: number): void {
     --this.#slots;
     --this.#kinds[this.#kind[slot]];

@@ -38,6 +38,7 @@ interface Exports {
   slotRoom: Variable;
   rowRoom: Variable;
   take(kind: number): number;
+  takeReady(kind: number): number;
   free(slot: number): void;
   handle(slot: number): number;
   resolve(handle: number): number;
@@ -109,7 +110,7 @@ export function createWasmCore(options: WasmCoreOptions = {}): Core {
 // With five cores in one thread a call site has seen too many classes, and a call costs about 8 more.
 function bind(exports: Exports & Partial<DebugExports>): Core {
   const { memory, WORDS, RING, slotRoom, rowRoom, counter, verify } = exports;
-  const { take, free, handle, resolve, place, rowOf, role, why, ready, readyFront, unready } = exports;
+  const { take, takeReady, free, handle, resolve, place, rowOf, role, why, ready, readyFront, unready } = exports;
   const { arm, disarm, deadline, nextDeadline, beginDue, nextDue } = exports;
   const { rowNew, rowFree, value, waiting, first, next, park, leave, wakeOne, wakeAll, notify } = exports;
   const { eventSet, eventClear, eventWait, latchFire, semAcquire, semTry, semRelease } = exports;
@@ -133,6 +134,11 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
 
     take(kind: Kind): number {
       const slot = take(kind);
+      if (slot >= this.#slotRoom) this.#grown();
+      return slot;
+    }
+    takeReady(kind: Kind): number {
+      const slot = takeReady(kind);
       if (slot >= this.#slotRoom) this.#grown();
       return slot;
     }

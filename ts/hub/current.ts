@@ -1,6 +1,7 @@
 // Who runs: the hub whose loop is on the JavaScript stack, the hub of this thread, and, for async bodies, the greenlet
 // that the platform carries along its awaits.
 
+import { NIL } from '../core/contract.ts';
 import type { Hub } from './hub.ts';
 import type { RawGreenlet } from './raw.ts';
 
@@ -60,4 +61,9 @@ export function greenletOfContext(): RawGreenlet | null {
   const g = lookUp() ?? null;
   // Behind the end of a body, what it left in the platform is main's.
   return g === null || g.dead ? null : g;
+}
+
+/** True outside any greenlet, as far as that can be told at no cost. */
+export function madeByMain(): boolean {
+  return active === null ? lookUp === null : active.cur === NIL;
 }

@@ -184,24 +184,30 @@ export class Hub extends RawGreenlet {
   /** @internal A slot for `owner`. */
   take(kind: Kind, owner: Fires<Hub>): number {
     const slot = this.core.take(kind);
+    if (slot >= this.owners.length || slot === NIL) this.#moreOwners(slot);
+    this.owners[slot] = owner;
+    return slot;
+  }
+
+  /** @internal The same, and its turn comes. */
+  takeReady(kind: Kind, owner: Fires<Hub>): number {
+    const slot = this.core.takeReady(kind);
+    if (slot >= this.owners.length || slot === NIL) this.#moreOwners(slot);
+    this.owners[slot] = owner;
+    return slot;
+  }
+
+  #moreOwners(slot: number): void {
     if (slot === NIL) {
       throw new GeventError(
         'GEVENT_CORE_FULL',
         `the core has no room for another greenlet or waiter: ${this.core.counter(Counter.SLOTS)} are alive`,
       );
     }
-    if (slot < this.owners.length) {
-      this.owners[slot] = owner;
-      this.bodies[slot] = null;
-    } else {
-      while (this.owners.length < slot) {
-        this.owners.push(VACANT);
-        this.bodies.push(null);
-      }
-      this.owners.push(owner);
+    while (this.owners.length <= slot) {
+      this.owners.push(VACANT);
       this.bodies.push(null);
     }
-    return slot;
   }
 
   /** @internal The slot is done with. It is loose, without timer. */

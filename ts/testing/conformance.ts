@@ -276,6 +276,19 @@ const SLOTS: Record<string, Body> = {
     same(core.unready(slot), false, 'unready');
   },
 
+  'takeReady gives the slot that take would, at the back of the ring'(makeCore) {
+    const core = makeCore();
+    const slots = takeMany(core, 3);
+    core.ready(slots[0]);
+    for (const slot of [1, 2]) core.free(slots[slot]);
+    const taken = count(3).map(() => core.takeReady(Kind.WAITER));
+    same(taken, [2, 1, 3], 'slots');
+    same(core.counter(Counter.KIND + Kind.WAITER), 3, 'waiters');
+    same(core.place(taken[2]), Place.READY, 'place');
+    same(runAll(core), [slots[0], ...taken], 'trace');
+    same(core.why(taken[0]), Why.WOKEN, 'why');
+  },
+
   'the slot freed last is taken first'(makeCore) {
     const core = makeCore();
     const slots = takeMany(core, 6);
@@ -2064,7 +2077,7 @@ class Player {
   #act([op, x, y, z]: Step): void {
     switch (op) {
       case 'take':
-        return this.#take(x);
+        return this.#take(x, z);
       case 'free':
         return this.#free(this.#drawLoose(x, z));
       case 'resolve':
@@ -2127,12 +2140,15 @@ class Player {
     return rows.length === 0 ? NIL : this.#lastRow;
   }
 
-  #take(x: number): void {
+  #take(x: number, z: number): void {
     if (this.#loose.size + this.#ready.size + this.#waiting.size >= this.#mostSlots) return;
     const kind = (1 + (x % 6)) as Kind;
-    const slot = this.#ask(`take(${kind})`, (core) => core.take(kind));
+    const queued = z % 4 === 0;
+    const slot = queued
+      ? this.#ask(`takeReady(${kind})`, (core) => core.takeReady(kind))
+      : this.#ask(`take(${kind})`, (core) => core.take(kind));
     if (slot === NIL) return;
-    this.#loose.add(slot);
+    (queued ? this.#ready : this.#loose).add(slot);
     this.#ask(`why(${slot})`, (core) => core.why(slot));
     this.#handles[x % 50] = this.#ask(`handle(${slot})`, (core) => core.handle(slot));
   }

@@ -92,6 +92,12 @@ class ModelCore implements Core {
     return slot;
   }
 
+  takeReady(kind: Kind): number {
+    const slot = this.take(kind);
+    if (slot !== NIL) this.ready(slot);
+    return slot;
+  }
+
   free(slot: number): void {
     const it = this.#slots[slot];
     it.kind = 0;
