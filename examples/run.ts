@@ -13,6 +13,8 @@ const EXAMPLES: [name: string, ...args: string[]][] = [
   ['states'],
   ['determinism'],
   ['links'],
+  ['control'],
+  ['trace'],
 ];
 
 for (const [name, ...args] of EXAMPLES) {

@@ -140,6 +140,23 @@ describe('examples', { timeout: 60_000 }, () => {
     });
   });
 
+  test('control: first, shield, a deadline and a deadlock that is named', async () => {
+    expect(await run('control')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'written whole: the reply',
+        'served until told to stop: true',
+        'time is left: true',
+        'request ended by Deadline, a Timeout: true',
+        'deadlock: <Greenlet "left": clumsy()> waits for <Greenlet "right": clumsy()>, which waits for <Greenlet "left": clumsy()>',
+      ),
+    });
+  });
+
+  test('trace: a track for each greenlet', async () => {
+    expect(await run('trace')).toMatchObject({ ...clean, stdout: lines('5 greenlets, arrows in pairs: true') });
+  });
+
   test('run: all of them in turn, each under its name', async () => {
     const { code, stdout } = await run('run');
     expect(code).toBe(0);
@@ -152,8 +169,10 @@ describe('examples', { timeout: 60_000 }, () => {
       '-- states',
       '-- determinism',
       '-- links',
+      '-- control',
+      '-- trace',
     ]);
-    expect(stdout.trimEnd().endsWith('7 examples ran')).toBe(true);
+    expect(stdout.trimEnd().endsWith('9 examples ran')).toBe(true);
   });
 
   test('every example is run here', () => {

@@ -63,6 +63,7 @@ const samples: Record<string, () => object> = {
     return handler;
   },
   HTTPServer: () => new modules['gevent-wasm/http'].HTTPServer(0, () => 1),
+  GreenletTree: () => modules['gevent-wasm/util'].GreenletTree.forest()[0],
   Hub: () => getHub(),
   Waiter: () => new modules['gevent-wasm/hub'].Waiter(),
   loop: () => getHub().loop,

@@ -102,8 +102,14 @@ const LIBRARY_PATH = decodeURI(LIBRARY);
 
 /** The first frames outside this library. */
 function siteText(site: Error): string {
-  const lines = (site.stack ?? '').split('\n').slice(1);
+  return outside((site.stack ?? '').split('\n').slice(1))
+    .slice(0, 3)
+    .join('\n');
+}
+
+/** Stack lines without this library's and the platform's own, unless there are no others. */
+export function outside(lines: string[]): string[] {
   const inside = [LIBRARY, LIBRARY_PATH, 'node:internal'];
-  const outside = lines.filter((line) => !inside.some((part) => line.includes(part)));
-  return (outside.length > 0 ? outside : lines).slice(0, 3).join('\n');
+  const others = lines.filter((line) => !inside.some((part) => line.includes(part)));
+  return others.length > 0 ? others : lines;
 }

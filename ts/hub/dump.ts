@@ -2,6 +2,7 @@
 // place and time of each wait.
 
 import { NIL, Place } from '../core/contract.ts';
+import { outside } from './debug.ts';
 import type { Hub } from './hub.ts';
 import { type Operation, Waiter } from './operation.ts';
 import type { Fires } from './protocol.ts';
@@ -140,10 +141,15 @@ function entry(
     due,
     waited: kept === null ? null : (hub.clock.now() - kept.atMs) / 1000,
     site: kept === null ? null : kept.site(),
-    spawnSite: greenlet?.$more?.spawnSite ?? null,
+    spawnSite: spawnSiteOf(greenlet),
     shielded: shield?.depth ?? 0,
     heldBack: shield?.held.map(({ error }) => error) ?? [],
   };
+}
+
+function spawnSiteOf(greenlet: RawGreenlet | null): string | null {
+  const kept = greenlet?.$more?.spawnSite ?? null;
+  return kept === null ? null : outside(kept.split('\n')).join('\n');
 }
 
 function whereOf(
