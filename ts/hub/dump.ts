@@ -183,6 +183,13 @@ function blockers(hub: Hub, g: RawGreenlet, timed: ReadonlySet<RawGreenlet>): Ra
   return [...(hub.rowOwners[row].$blockers?.() ?? [])];
 }
 
+/** A circle has no beginning; told from its first name on, it is the same however it was found. */
+function turned(circle: RawGreenlet[]): RawGreenlet[] {
+  const names = circle.map(String);
+  const first = names.indexOf(names.toSorted()[0]);
+  return [...circle.slice(first), ...circle.slice(0, first)];
+}
+
 function deadlocksOf(hub: Hub): RawGreenlet[][] {
   const timed = new Set<RawGreenlet>();
   for (const owner of hub.owners as (Fires<Hub> & { $interrupts?: RawGreenlet | null })[]) {
@@ -201,7 +208,7 @@ function deadlocksOf(hub: Hub): RawGreenlet[][] {
         continue;
       }
       const at = path.indexOf(g);
-      if (at >= 0) circles.push(path.slice(at));
+      if (at >= 0) circles.push(turned(path.slice(at)));
       if (seen.has(g)) continue;
       seen.add(g);
       path.push(g);
