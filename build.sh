@@ -40,6 +40,7 @@ check_node() {
 # asm/ -> wasm -> base64 in a module. Users load the release build, tests also the debug build: asserts, verify().
 # -tnh lets Binaryen drop what --noAssert leaves of the asserts, loads that cannot trap: 5 to 10% on park, arm and take.
 core() {
+  engines
   local release=ts/core/bytes.generated.ts debug=ts/core/debug.generated.ts wasm
   if [[ -f $debug && -f $release && -z $(find asm build.sh ts/core/contract.ts -newer $release) ]]; then return; fi
   compare_constants
@@ -49,6 +50,21 @@ core() {
   asc asm/index.ts -o "$wasm" --runtime stub --memoryBase 256 -O3 --noAssert
   wasm-opt "$wasm" -o "$wasm" -O3 -tnh --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
   embed "$wasm" release $release
+  rm "$wasm"
+}
+
+# asm/switch/*.wat -> wasm -> base64. Compact imports, which -all would write, are read by no engine that is shipped.
+engines() {
+  local made=ts/guest/engines.generated.ts features='-all --disable-compact-imports' wasm engine
+  if [[ -f $made && -z $(find asm/switch build.sh -newer $made) ]]; then return; fi
+  wasm=$(mktemp)
+  echo '// Made by build.sh from asm/switch/.' >"$made.$$"
+  for engine in asyncify wasmfx; do
+    wasm-as $features asm/switch/$engine.wat -o "$wasm"
+    wasm-opt $features -O3 "$wasm" -o "$wasm"
+    printf "export const $engine =\n  '%s';\n" "$(base64 <"$wasm" | tr -d '\n')" >>"$made.$$"
+  done
+  mv "$made.$$" $made
   rm "$wasm"
 }
 

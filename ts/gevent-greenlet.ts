@@ -167,7 +167,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (this.$state !== State.FRESH) return;
     const hub = this.$hub;
     if (spawnCallbacks.size > 0) notifySpawned(this);
-    this.$slot = hub.takeReady(Kind.GREENLET, this);
+    this.$slot = hub.takeReady(this.$kind, this);
     this.$state = State.QUEUED;
     if (active !== hub) hub.kick();
   }
@@ -178,10 +178,15 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (this.$state !== State.FRESH) return;
     const hub = this.$hub;
     if (spawnCallbacks.size > 0) notifySpawned(this);
-    const slot = hub.take(Kind.GREENLET, this);
+    const slot = hub.take(this.$kind, this);
     this.$slot = slot;
     this.$state = State.QUEUED;
     hub.arm(slot, ms);
+  }
+
+  /** @internal What its slot counts as. */
+  get $kind(): Kind {
+    return Kind.GREENLET;
   }
 
   /** @internal Its turn has come: start the body. */
@@ -280,7 +285,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     const collector = this.$collector;
     if (collector?.ended(this)) {
       // Its own slot is the notifier: see $fire.
-      if (slot === NIL) this.$slot = hub.take(Kind.GREENLET, this);
+      if (slot === NIL) this.$slot = hub.take(this.$kind, this);
       else hub.bodies[slot] = null;
       hub.core.ready(this.$slot);
       if (active !== hub) hub.kick();

@@ -80,8 +80,22 @@ export const Counter = {
   KIND: 8,
 } as const;
 
+/** What other WebAssembly modules link to, so that they reach the ring without JavaScript. */
+export interface NativeCore {
+  readonly memory: WebAssembly.Memory;
+  /** Addresses of the words and of the ring: they stay. */
+  readonly words: number;
+  readonly ring: number;
+  take(kind: Kind): number;
+  free(slot: number): void;
+  /** To be called when `take`, called from there, gave a slot that is not below the capacity known so far. */
+  grown(): void;
+}
+
 export interface Core {
   readonly name: string;
+  /** Absent in a core that is not made of WebAssembly. */
+  readonly native?: NativeCore;
   /** Control words of the ready ring. Replaced on growth. */
   readonly words: Int32Array;
   /** The ready ring. Replaced on growth. */

@@ -7,7 +7,7 @@
 //     only when they give an index that there was no room for before, which costs one comparison.
 
 import { release } from './bytes.generated.ts';
-import { type Core, type Kind, MAX_SLOTS, type RowKind, Word } from './contract.ts';
+import { type Core, type Kind, MAX_SLOTS, type NativeCore, type RowKind, Word } from './contract.ts';
 
 export interface WasmCoreOptions {
   /** The build with asserts, whose `verify` looks at everything. It is in no bundle. Default: false. */
@@ -120,6 +120,14 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
 
   class WasmCore implements Core {
     readonly name = 'wasm';
+    readonly native: NativeCore = {
+      memory,
+      words: WORDS.value,
+      ring: RING.value,
+      take,
+      free,
+      grown: () => this.#grown(),
+    };
     words = viewWords();
     ring = viewRing(this.words);
     #slotRoom = slotRoom.value;

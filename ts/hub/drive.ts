@@ -295,6 +295,7 @@ function raiseIn(hub: Hub, origin: RawGreenlet, to: RawGreenlet | null, error: u
   if (to.$state === State.LIVE && to !== origin) {
     if (hub.asyncBodies.has(to)) return deliverAsync(hub, to, error);
     hub.interrupt(to);
+    if (to.$raise(error)) return null;
   }
   to.$abort(error);
   hub.throwNext(error);

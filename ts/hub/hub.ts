@@ -123,6 +123,8 @@ export class Hub extends RawGreenlet {
   /** @internal Async bodies that have not ended. */ readonly asyncBodies = new Set<RawGreenlet>();
   /** @internal Armed timers that do not keep the loop going. */ unrefTimers = 0;
   /** @internal Active watchers that keep the loop going, timers aside. */ refs = 0;
+  /** @internal Runs slots that nobody here owns: of guests that guests have spawned. */ crowd: Fires<Hub> | null =
+    null;
 
   /** @internal Objects whose last waiter may have left: their rows go back when there is time. */
   readonly leftAlone: Waitable[] = [];
@@ -854,6 +856,7 @@ export class Hub extends RawGreenlet {
       callbacks: kind(3),
       links: kind(4),
       timerSlots: kind(5),
+      guests: kind(6),
       rows: core.counter(Counter.ROWS),
       ready: core.counter(Counter.READY),
       waiting: core.counter(Counter.WAITING),
@@ -926,8 +929,10 @@ export interface RowOwner {
 }
 
 const NOBODY: RowOwner = { describe: () => 'nobody' };
-const VACANT: Fires<Hub> = {
-  $fire(_hub, slot) {
+/** @internal What stands for a slot that no object owns. */
+export const VACANT: Fires<Hub> = {
+  $fire(hub, slot) {
+    if (hub.crowd !== null) return hub.crowd.$fire(hub, slot);
     throw new GeventError('GEVENT_BUG', `slot ${slot} has no owner and was run: a bug of gevent-wasm`);
   },
 };

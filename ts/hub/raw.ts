@@ -211,6 +211,11 @@ export class RawGreenlet {
     return 0;
   }
 
+  /** @internal Raise in a body that is no generator. True if that was done, and control is the hub's. */
+  $raise(_error: unknown): boolean {
+    return false;
+  }
+
   /** @internal The body ended: what must run before that counts, as a body in its place; or null. */
   $cleanup(_ok: boolean, _value: unknown): Body | null {
     return null;

@@ -1,0 +1,285 @@
+;; The engine of the asyncify backend: runs guests whose code Binaryen has rewritten to leave and re-enter their frames.
+;;
+;; The hub's loop calls `run` with a guest's slot that it took from the ready ring. From there on this loop pops the ring
+;; itself, as long as the next entry is a guest of ours: a switch from guest to guest has no JavaScript in it.
+;;
+;;   core       the core's memory: the ring and its words. Only those are touched, as ts/core/contract.ts allows.
+;;   records    16 bytes a slot: what a guest is
+;;                 0 ENTRY  index in `entries`, 0: not a guest of ours     4 BLOCK  where its frames are, or 0
+;;                 8 SP     its shadow stack pointer while it is away     12 FLAGS  below, size class << 3, instance << 8
+;;   frames     what the guests have unwound. Their code writes here and knows no other memory of ours.
+;;                16 {cur,end} of the scratch    64 arguments and results    8192 free lists    8320 blocks    ... scratch
+;;   block      +0 cur   +4 function of a guest that a guest spawned   +8 frames, or that function's argument
+;;
+;; A1  state is 0 while guest code runs, 1 while it unwinds, 2 while it rewinds; outside `run` it is 0
+;; A2  frames are unwound into the scratch, the last pages of the memory, and copied out: too many of them leave the memory,
+;;     which traps, and can overwrite nobody's
+;; A3  may is 1 only while guest code runs with no JavaScript frame above `run`: only then it may switch
+;; A4  whatever leaves `run` by an exception is the end of the guest `cur`; JavaScript calls `fault` then
+(module
+  (type $f (func))
+  (import "core" "memory" (memory $core 1))
+  (import "core" "words" (global $words i32))
+  (import "core" "ring" (global $ring i32))
+  (import "core" "take" (func $take (param i32) (result i32)))
+  (import "core" "free" (func $free (param i32)))
+  (import "js" "grown" (func $grown (param i32)))          ;; the core gave a slot that there was no record for
+  (import "js" "arm" (func $arm (param i32 f64) (result i32))) ;; arm the slot's timer: 1; or 0, it only yields
+  (import "js" "refuse" (func $refuse (param i32)))        ;; throws, always: 0 may not switch, 1 no memory, 2 no slot
+  (import "js" "raise" (func $raise (param i32)))          ;; throws what is to be raised in this guest
+  (memory $frames (export "frames") 18 65536)
+  (memory $records (export "records") 1 4096)
+  (table $entries (export "entries") 64 funcref)
+  (table $refs (export "refs") 16 externref)               ;; arguments and results that are references
+  (global $state (export "__asyncify_state") (mut i32) (i32.const 0))
+  (global $data (export "__asyncify_data") (mut i32) (i32.const 0))
+  (global $cur (export "cur") (mut i32) (i32.const -1))
+  (global $may (export "may") (mut i32) (i32.const 0))
+  (global $park (mut i32) (i32.const 0))
+  (global $throwing (mut i32) (i32.const 0))
+  (global $room (export "room") (mut i32) (i32.const 4096))
+  (global $brk (mut i32) (i32.const 8320))
+  (global $base (mut i32) (i32.const 131072))              ;; where the scratch begins
+  (global $scratch (mut i32) (i32.const 1048576))          ;; its size
+  (global $live (export "live") (mut i32) (i32.const 0))   ;; blocks in use
+
+  ;; Most bytes that the frames of one guest may take, a multiple of 64 KiB. False: no memory.
+  (func (export "limit") (param $bytes i32) (result i32)
+    (local $more i32)
+    (local.set $more (i32.sub (local.get $bytes) (global.get $scratch)))
+    (if (i32.gt_s (local.get $more) (i32.const 0))
+      (then
+        (if (i32.lt_s (memory.grow $frames (i32.shr_u (local.get $more) (i32.const 16))) (i32.const 0)) (then (return (i32.const 0))))
+        (global.set $scratch (local.get $bytes))))
+    (i32.const 1))
+
+  ;; ---- blocks -------------------------------------------------------------------------------------------------------
+  ;; Powers of two from 16, a free list each.
+
+  (func $class (param $bytes i32) (result i32)
+    (i32.sub (i32.const 32) (i32.clz (i32.sub (select (local.get $bytes) (i32.const 16) (i32.gt_u (local.get $bytes) (i32.const 16))) (i32.const 1)))))
+
+  (func $alloc (param $class i32) (result i32)
+    (local $head i32) (local $at i32) (local $end i32)
+    (local.set $head (i32.add (i32.const 8192) (i32.shl (local.get $class) (i32.const 2))))
+    (if (local.tee $at (i32.load $frames (local.get $head)))
+      (then
+        (i32.store $frames (local.get $head) (i32.load $frames (local.get $at))))
+      (else
+        (local.set $at (global.get $brk))
+        (local.set $end (i32.add (local.get $at) (i32.shl (i32.const 1) (local.get $class))))
+        (if (i32.gt_u (local.get $end) (global.get $base)) (then (call $extend (local.get $end))))
+        (global.set $brk (local.get $end))))
+    (global.set $live (i32.add (global.get $live) (i32.const 1)))
+    (local.get $at))
+
+  ;; Move the scratch up, so that blocks may reach `end`; by an eighth at least, so that this stays rare.
+  (func $extend (param $end i32)
+    (local $pages i32) (local $eighth i32)
+    (local.set $pages (i32.shr_u (i32.add (i32.sub (local.get $end) (global.get $base)) (i32.const 65535)) (i32.const 16)))
+    (local.set $eighth (i32.shr_u (global.get $base) (i32.const 19)))
+    (if (i32.lt_u (local.get $pages) (local.get $eighth)) (then (local.set $pages (local.get $eighth))))
+    (if (i32.lt_s (memory.grow $frames (local.get $pages)) (i32.const 0)) (then (call $refuse (i32.const 1)) (unreachable)))
+    (global.set $base (i32.add (global.get $base) (i32.shl (local.get $pages) (i32.const 16)))))
+
+  (func $release (param $at i32) (param $class i32)
+    (local $head i32)
+    (local.set $head (i32.add (i32.const 8192) (i32.shl (local.get $class) (i32.const 2))))
+    (i32.store $frames (local.get $at) (i32.load $frames (local.get $head)))
+    (i32.store $frames (local.get $head) (local.get $at))
+    (global.set $live (i32.sub (global.get $live) (i32.const 1))))
+
+  (func $classOf (param $r i32) (result i32)
+    (i32.and (i32.shr_u (i32.load $records offset=12 (local.get $r)) (i32.const 3)) (i32.const 31)))
+
+  ;; The record's block is too small for `bytes`: another.
+  (func $resize (param $r i32) (param $bytes i32) (result i32)
+    (local $class i32) (local $at i32) (local $old i32)
+    (local.set $class (call $class (local.get $bytes)))
+    (local.set $at (call $alloc (local.get $class)))
+    (if (local.tee $old (i32.load $records offset=4 (local.get $r)))
+      (then
+        (i32.store $frames offset=4 (local.get $at) (i32.load $frames offset=4 (local.get $old)))
+        (call $release (local.get $old) (call $classOf (local.get $r)))))
+    (i32.store $records offset=4 (local.get $r) (local.get $at))
+    (i32.store $records offset=12 (local.get $r)
+      (i32.or (i32.and (i32.load $records offset=12 (local.get $r)) (i32.const -249)) (i32.shl (local.get $class) (i32.const 3))))
+    (local.get $at))
+
+  ;; ---- guests -------------------------------------------------------------------------------------------------------
+  ;; FLAGS: 1 it has frames to rewind   2 JavaScript is told of its end
+
+  ;; Make the slot a guest. It starts when `run` comes to it.
+  (func (export "enter") (param $slot i32) (param $entry i32) (param $sp i32) (param $flags i32)
+    (local $r i32)
+    (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
+    (i32.store $records (local.get $r) (local.get $entry))
+    (i32.store $records offset=4 (local.get $r) (i32.const 0))
+    (i32.store $records offset=8 (local.get $r) (local.get $sp))
+    (i32.store $records offset=12 (local.get $r) (local.get $flags)))
+
+  ;; The slot is no guest any more. What it had unwound is gone.
+  (func $drop (export "drop") (param $slot i32)
+    (local $r i32) (local $at i32)
+    (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
+    (if (local.tee $at (i32.load $records offset=4 (local.get $r)))
+      (then (call $release (local.get $at) (call $classOf (local.get $r)))))
+    (i64.store $records (local.get $r) (i64.const 0)))
+
+  ;; A guest that a guest spawned: function and argument are its block's, and nobody is told of its end.
+  (func (export "spawn") (param $entry i32) (param $instance i32) (param $fn i32) (param $arg i32) (result i32)
+    (local $slot i32) (local $r i32) (local $at i32)
+    (local.set $slot (call $take (i32.const 6)))
+    (if (i32.lt_s (local.get $slot) (i32.const 0)) (then (call $refuse (i32.const 2)) (unreachable)))
+    (if (i32.ge_u (local.get $slot) (global.get $room)) (then (call $grown (local.get $slot))))
+    (local.set $at (call $alloc (i32.const 4)))
+    (i32.store $frames offset=4 (local.get $at) (local.get $fn))
+    (i32.store $frames offset=8 (local.get $at) (local.get $arg))
+    (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
+    (i32.store $records (local.get $r) (local.get $entry))
+    (i32.store $records offset=4 (local.get $r) (local.get $at))
+    (i32.store $records offset=12 (local.get $r) (i32.or (i32.shl (local.get $instance) (i32.const 8)) (i32.const 32)))
+    (call $push (local.get $slot))
+    (local.get $slot))
+
+  ;; The function of the running guest, and what it gets.
+  (func (export "fn") (result i32)
+    (i32.load $frames offset=4 (i32.load $records offset=4 (i32.shl (global.get $cur) (i32.const 4)))))
+  (func (export "arg") (result i32)
+    (i32.load $frames offset=8 (i32.load $records offset=4 (i32.shl (global.get $cur) (i32.const 4)))))
+
+  (func $push (param $slot i32)
+    (local $tail i32)
+    (local.set $tail (i32.load $core offset=4 (global.get $words)))
+    (i32.store $core (i32.add (global.get $ring) (i32.shl (local.get $tail) (i32.const 2))) (local.get $slot))
+    (i32.store $core offset=4 (global.get $words)
+      (i32.and (i32.add (local.get $tail) (i32.const 1)) (i32.load $core offset=8 (global.get $words)))))
+
+  ;; ---- the loop -----------------------------------------------------------------------------------------------------
+
+  ;; Resume the guest, then every guest that is next in the ring. Gives the slot of one whose end JavaScript is told, its
+  ;; results where its arguments were; or -1: the next entry is none of ours, or the batch is over.
+  (func $run (export "run") (param $slot i32) (result i32)
+    (local $r i32) (local $at i32) (local $used i32) (local $from i32) (local $head i32)
+    (global.set $may (i32.const 1))
+    (loop $next
+      (global.set $cur (local.get $slot))
+      (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
+      (if (i32.and (i32.load $records offset=12 (local.get $r)) (i32.const 1))
+        (then
+          (global.set $data (i32.load $records offset=4 (local.get $r)))
+          (global.set $state (i32.const 2))))
+      (call_indirect $entries (type $f) (i32.load $records (local.get $r)))
+      (if (global.get $state)
+        (then
+          (global.set $state (i32.const 0))
+          (local.set $from (global.get $base))
+          (local.set $used (i32.sub (i32.load $frames offset=16 (i32.const 0)) (local.get $from)))
+          (local.set $at (i32.load $records offset=4 (local.get $r)))
+          (if (i32.and
+                (i32.lt_u (local.get $used) (i32.const 249))
+                (i32.and
+                  (i32.load $records offset=12 (local.get $r)) ;; bit 0
+                  (i32.le_u (i32.add (local.get $used) (i32.const 8)) (i32.shl (i32.const 1) (call $classOf (local.get $r))))))
+            (then
+              (i32.store $frames (local.get $at) (i32.add (i32.add (local.get $at) (local.get $used)) (i32.const 8)))
+              (loop $copy
+                (i64.store $frames offset=8 (local.get $at) (i64.load $frames (local.get $from)))
+                (local.set $at (i32.add (local.get $at) (i32.const 8)))
+                (local.set $from (i32.add (local.get $from) (i32.const 8)))
+                (br_if $copy (i32.gt_s (local.tee $used (i32.sub (local.get $used) (i32.const 8))) (i32.const 0)))))
+            (else (call $keep (local.get $r) (local.get $from) (local.get $used))))
+          (if (i32.eqz (global.get $park)) (then (call $push (local.get $slot)))))
+        (else
+          (if (i32.and (i32.load $records offset=12 (local.get $r)) (i32.const 2))
+            (then
+              (call $drop (local.get $slot))
+              (global.set $may (i32.const 0))
+              (global.set $cur (i32.const -1))
+              (return (local.get $slot))))
+          (call $drop (local.get $slot))
+          (call $free (local.get $slot))))
+      (local.set $head (i32.load $core (global.get $words)))
+      (block $leave
+        (br_if $leave (i32.eq (local.get $head) (i32.load $core offset=4 (global.get $words))))
+        (br_if $leave (i32.le_s (local.tee $used (i32.load $core offset=12 (global.get $words))) (i32.const 0)))
+        (local.set $slot (i32.load $core (i32.add (global.get $ring) (i32.shl (local.get $head) (i32.const 2)))))
+        (br_if $leave (i32.ge_u (local.get $slot) (global.get $room)))
+        (br_if $leave (i32.eqz (i32.load $records (i32.shl (local.get $slot) (i32.const 4)))))
+        (i32.store $core offset=12 (global.get $words) (i32.sub (local.get $used) (i32.const 1)))
+        (i32.store $core (global.get $words)
+          (i32.and (i32.add (local.get $head) (i32.const 1)) (i32.load $core offset=8 (global.get $words))))
+        (br $next)))
+    (global.set $may (i32.const 0))
+    (global.set $cur (i32.const -1))
+    (i32.const -1))
+
+  ;; The frames are many, or more than before.
+  (func $keep (param $r i32) (param $from i32) (param $used i32)
+    (local $at i32)
+    (local.set $at (i32.load $records offset=4 (local.get $r)))
+    (if (i32.or
+          (i32.eqz (local.get $at))
+          (i32.gt_u (i32.add (local.get $used) (i32.const 8)) (i32.shl (i32.const 1) (call $classOf (local.get $r)))))
+      (then (local.set $at (call $resize (local.get $r) (i32.add (local.get $used) (i32.const 8))))))
+    (i32.store $records offset=12 (local.get $r) (i32.or (i32.load $records offset=12 (local.get $r)) (i32.const 1)))
+    ;; A new block may lie where the scratch was: this copy minds that, and `cur` is written after it.
+    (memory.copy $frames $frames (i32.add (local.get $at) (i32.const 8)) (local.get $from) (local.get $used))
+    (i32.store $frames (local.get $at) (i32.add (i32.add (local.get $at) (local.get $used)) (i32.const 8))))
+
+  ;; The same for one guest, and no other: for turns that have a context of their own.
+  (func (export "runOne") (param $slot i32) (result i32)
+    (local $budget i32) (local $ended i32)
+    (local.set $budget (i32.load $core offset=12 (global.get $words)))
+    (i32.store $core offset=12 (global.get $words) (i32.const 0))
+    (local.set $ended (call $run (local.get $slot)))
+    (i32.store $core offset=12 (global.get $words) (local.get $budget))
+    (local.get $ended))
+
+  ;; The next resumption of a guest that waits in here, not in a shim, raises.
+  (func (export "throwing") (global.set $throwing (i32.const 1)))
+
+  ;; An exception came out of `run`: whose it was. A4
+  (func (export "fault") (result i32)
+    (local $slot i32)
+    (local.set $slot (global.get $cur))
+    (global.set $state (i32.const 0))
+    (global.set $may (i32.const 0))
+    (global.set $throwing (i32.const 0))
+    (global.set $cur (i32.const -1))
+    (local.get $slot))
+
+  ;; ---- what guests call ---------------------------------------------------------------------------------------------
+
+  (func $unwind (param $park i32)
+    (global.set $park (local.get $park))
+    (i32.store $frames offset=16 (i32.const 0) (global.get $base))
+    (global.set $data (i32.const 16))
+    (global.set $state (i32.const 1)))
+
+  (func $back
+    (global.set $state (i32.const 0))
+    (if (global.get $throwing)
+      (then
+        (global.set $throwing (i32.const 0))
+        (call $raise (global.get $cur)))))
+
+  (func (export "yield")
+    (if (global.get $state)
+      (then (call $back))
+      (else
+        (if (i32.eqz (global.get $may)) (then (call $refuse (i32.const 0)) (unreachable)))
+        (call $unwind (i32.const 0)))))
+
+  (func (export "sleep") (param $seconds f64)
+    (local $park i32)
+    (if (global.get $state)
+      (then (call $back))
+      (else
+        (if (i32.eqz (global.get $may)) (then (call $refuse (i32.const 0)) (unreachable)))
+        (call $unwind (call $arm (global.get $cur) (local.get $seconds))))))
+
+  ;; For shims: they look at state themselves, before and after.
+  (func (export "park")
+    (call $unwind (i32.const 1)))
+)

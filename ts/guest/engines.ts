@@ -1,0 +1,49 @@
+// The engines of each hub, made when first needed.
+
+import { GeventError } from '../exceptions.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { BackendName } from './detect.ts';
+import { type Engine, NativeEngine, needsWasm } from './engine.ts';
+import * as bytes from './engines.generated.ts';
+import { JspiEngine } from './jspi.ts';
+
+/** What a program may use at most. */
+export interface Limits {
+  /** asyncify: bytes of frames that one guest may unwind. */
+  readonly frameLimit: number;
+  /** wasmfx, jspi: stacks at a time. */
+  readonly maxStacks: number;
+}
+
+const made = new WeakMap<Hub, Partial<Record<BackendName, Engine>>>();
+const modules: Partial<Record<BackendName, WebAssembly.Module>> = {};
+
+export function engineOf(hub: Hub, backend: BackendName, limits: Limits): Engine {
+  if (hub.core.native === undefined) throw needsWasm(hub);
+  let engines = made.get(hub);
+  if (engines === undefined) made.set(hub, (engines = {}));
+  const engine = engines[backend] ?? (engines[backend] = make(hub, backend));
+  if (engine instanceof NativeEngine) {
+    const amount = backend === 'asyncify' ? Math.ceil(limits.frameLimit / 65536) * 65536 : limits.maxStacks;
+    if (engine.exports.limit(amount) === 0)
+      throw new GeventError('GEVENT_GUEST_MEMORY', 'no memory for frames of guests');
+  } else if (engine instanceof JspiEngine) engine.limit(limits.maxStacks);
+  return engine;
+}
+
+function make(hub: Hub, backend: BackendName): Engine {
+  if (backend === 'jspi') return new JspiEngine(hub);
+  modules[backend] ??= new WebAssembly.Module(decode(bytes[backend]));
+  const engine = new NativeEngine(hub, backend, modules[backend]);
+  const before = hub.crowd;
+  hub.crowd =
+    before === null
+      ? engine
+      : { $fire: (on, slot) => (engine.owns(slot) ? engine.$fire(on, slot) : before.$fire(on, slot)) };
+  return engine;
+}
+
+function decode(base64: string): Uint8Array<ArrayBuffer> {
+  const buffer = globalThis.Buffer?.from(base64, 'base64');
+  return buffer !== undefined ? new Uint8Array(buffer) : Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+}

@@ -1,0 +1,73 @@
+// What a guest is given to import.
+
+import { describe } from '../core/clock.ts';
+import type { Hub } from '../hub/hub.ts';
+import { type Signature, Type } from './emit.ts';
+
+/** Values by module and name, as for WebAssembly.instantiate; functions that block are marked by `blocking`. */
+export type Imports = Record<string, Record<string, ImportValue>>;
+export type ImportValue =
+  | Blocking
+  | ((...args: any[]) => unknown)
+  | WebAssembly.Memory
+  | WebAssembly.Table
+  | WebAssembly.Global
+  | WebAssembly.Tag
+  | number
+  | bigint;
+
+/** Made by `blocking(fn)`. */
+export class Blocking {
+  /** @internal */ readonly fn: (...args: any[]) => unknown;
+
+  constructor(fn: (...args: any[]) => unknown) {
+    this.fn = fn;
+  }
+}
+
+/**
+ * An import at which the guest's greenlet waits: `fn` returns an operation (`sleep(1)`, `queue.get()`) or a promise, and
+ * the guest gets what that gives, or its error. Other greenlets run meanwhile. A plain value is passed on at once.
+ *
+ *     load(bytes, { imports: { env: { recv: blocking((fd) => sockets[fd].recv()) } } })
+ *
+ * `this` in `fn` is the greenlet. Several results are an array.
+ * @throws TypeError if `fn` is no function, or one that could not be started: a generator function
+ */
+export function blocking(fn: (...args: any[]) => unknown): Blocking {
+  if (typeof fn !== 'function') throw new TypeError(`blocking(fn): expected a function, got ${describe(fn)}`);
+  if (/GeneratorFunction$/.test(fn.constructor.name)) {
+    throw new TypeError(
+      'blocking(fn): expected a function that returns an operation or a promise, got a generator function',
+    );
+  }
+  return new Blocking(fn);
+}
+
+const directs = new WeakSet<object>();
+
+/**
+ * An import that is linked as it is, which saves 4 ns a call: `fn` must not use gevent, nor call back into the guest what
+ * might block. Exports of other modules are such functions.
+ */
+export function direct<F extends (...args: any[]) => unknown>(fn: F): F {
+  if (typeof fn !== 'function') throw new TypeError(`direct(fn): expected a function, got ${describe(fn)}`);
+  directs.add(fn);
+  return fn;
+}
+
+export function isDirect(fn: object): boolean {
+  return directs.has(fn);
+}
+
+interface Builtin {
+  readonly signature: Signature;
+  /** As a JavaScript function. */
+  js(hub: Hub): (...args: any[]) => unknown;
+}
+
+/** What guests can import from the module `gevent`, besides `yield`, `sleep` and `spawn`. */
+export const ABI: ReadonlyMap<string, Builtin> = new Map<string, Builtin>([
+  /** Seconds on the hub's clock. */
+  ['now', { signature: { params: [], results: [Type.F64] }, js: (hub) => () => hub.clock.now() / 1000 }],
+]);

@@ -1,0 +1,418 @@
+// One instance of a guest: its memory, its exports, the greenlets that run in it.
+
+import { describe } from '../core/clock.ts';
+import { setActive } from '../hub/current.ts';
+import type { Hub } from '../hub/hub.ts';
+import { jspi } from './detect.ts';
+import { Extern, type Signature } from './emit.ts';
+import { type Engine, NativeEngine } from './engine.ts';
+import { engineOf } from './engines.ts';
+import { GuestError } from './errors.ts';
+import { GuestGreenlet } from './guest-greenlet.ts';
+import { ABI, Blocking, type Imports, type ImportValue, isDirect } from './imports.ts';
+import type { JspiEngine } from './jspi.ts';
+import type { Program } from './program.ts';
+import { FRAMES, OUR } from './rewrite.ts';
+import type { ShimOf } from './shims.ts';
+
+/** An export that can be started. */
+export interface Entry {
+  readonly name: string;
+  readonly signature: Signature;
+}
+
+interface Open extends Entry {
+  /** What the engine calls. */
+  readonly run: unknown;
+  /** Its place in the engine's table; 0: none at the moment. */
+  index: number;
+}
+
+/** Instances with nobody in them that keep their places in the engine's table, so that the next spawn need not take new ones. */
+const IDLE = 64;
+const idle = new WeakMap<Engine, Set<Instance>>();
+
+/**
+ * A guest with a memory of its own. Several greenlets may run in it; they share that memory, and each has its own stack,
+ * the shadow stack of compiled C, Rust or AssemblyScript included.
+ */
+export class Instance {
+  readonly program: Program;
+  readonly hub: Hub;
+  /** As errors and dumps name it. */
+  readonly name: string;
+  /** @internal */ readonly engine: Engine;
+  #exports: Record<string, any> = {};
+  #raw: Record<string, any> = {};
+  readonly #entries = new Map<string, Open>();
+  #spawnEntry = 0;
+  #number = 0;
+  #alive = 0;
+  #closed = false;
+  #sp: WebAssembly.Global | null = null;
+  /** Top of the stack the module was linked with; free for one greenlet, like each of `#stacks`. */
+  #stacks: number[] = [];
+
+  constructor(program: Program, hub: Hub, imports?: Imports) {
+    this.program = program;
+    this.hub = hub;
+    this.name = program.name;
+    this.engine = engineOf(hub, program.backend, program.limits);
+    const given = imports ?? program.importsFor(this);
+    const linked = this.engine instanceof NativeEngine ? this.#link(this.engine, given) : this.#linkJspi(given);
+    let instance: WebAssembly.Instance;
+    try {
+      instance = new WebAssembly.Instance(program.module, linked);
+    } catch (error) {
+      if (this.engine instanceof NativeEngine && this.#number > 0) this.#forget(this.engine);
+      throw error instanceof WebAssembly.LinkError
+        ? new GuestError('GEVENT_GUEST_IMPORT', `${this.name}: ${error.message}`, { cause: error })
+        : error;
+    }
+    this.#raw = instance.exports;
+    this.#exports = Object.fromEntries(
+      Object.entries(instance.exports).filter(([name]) => !name.startsWith('gevent:')),
+    );
+    this.#after?.();
+    const sp = program.stackPointer;
+    if (sp !== null) {
+      this.#sp = this.#raw[sp] as WebAssembly.Global;
+      this.#stacks.push(this.#sp.value);
+    }
+    // As WASI's reactors have it.
+    if (typeof this.#raw._initialize === 'function') this.#raw._initialize();
+  }
+
+  // ---- linking ------------------------------------------------------------------------------------------------------
+
+  /** What can only be done when the instance is there. */
+  #after: (() => void) | null = null;
+
+  #link(engine: NativeEngine, given: Imports): Record<string, Record<string, any>> {
+    const { program } = this;
+    const { exports } = engine;
+    const linked: Record<string, Record<string, any>> = {};
+    const put = (module: string, name: string, value: unknown) => {
+      linked[module] ??= {};
+      linked[module][name] = value;
+    };
+    const plan = program.plan(given);
+    const functions = { ...plan.functions };
+    const spawns = plan.before.some((shim) => shim.kind === 'spawn');
+    if (spawns) {
+      this.#number = nextNumber(engine, this);
+      this.#spawnEntry = engine.addEntry(null);
+    }
+    const js = (shims: readonly ShimOf[], values: readonly (ImportValue | null)[], names: readonly string[]) => {
+      const made: Record<string, unknown> = {};
+      shims.forEach((shim, i) => {
+        const value = values[i];
+        if (shim.kind === 'plain') {
+          made[`begin${i}`] = engine.plain(value as (...args: any[]) => unknown, shim.signature.params.length);
+        } else if (shim.kind === 'blocking') {
+          made[`begin${i}`] = engine.beginner((value as Blocking).fn, names[i]);
+          made[`complete${i}`] = engine.completer();
+        }
+      });
+      return made;
+    };
+    const own = {
+      entry: new WebAssembly.Global({ value: 'i32' }, this.#spawnEntry),
+      number: new WebAssembly.Global({ value: 'i32' }, this.#number),
+    };
+    if (plan.before.length > 0) {
+      const shims = new WebAssembly.Instance(program.shimModule('before', plan), {
+        e: exports as unknown as Record<string, any>,
+        j: js(plan.before, plan.beforeValues, plan.beforeNames) as Record<string, any>,
+        i: own,
+      }).exports;
+      for (const [key, i] of plan.beforeAt) functions[key] = shims[i];
+    }
+    if (plan.behind.length > 0) {
+      const table = new WebAssembly.Table({ element: 'anyfunc', initial: plan.behind.length });
+      const doors = new WebAssembly.Instance(program.shimModule('doors', plan), { i: { shims: table } }).exports;
+      for (const [key, i] of plan.behindAt) functions[key] = doors[i];
+      this.#after = () => {
+        const shims = new WebAssembly.Instance(program.shimModule('behind', plan), {
+          e: exports as unknown as Record<string, any>,
+          j: js(plan.behind, plan.behindValues, plan.behindNames) as Record<string, any>,
+          i: { ...own, sp: this.#raw[program.stackPointer as string] },
+        }).exports;
+        plan.behind.forEach((_, i) => void table.set(i, shims[i]));
+      };
+    }
+    for (const it of program.shape?.imports ?? []) {
+      const key = `${it.module}.${it.name}`;
+      if (it.kind !== Extern.FUNC) put(it.module, it.name, given[it.module]?.[it.name]);
+      else if (typeof functions[key] === 'string') put(it.module, it.name, (exports as any)[functions[key] as string]);
+      else put(it.module, it.name, functions[key]);
+    }
+    if (program.backend === 'asyncify') {
+      put('env', '__asyncify_state', exports.__asyncify_state);
+      put('env', '__asyncify_data', (exports as any).__asyncify_data);
+      put(FRAMES.module, FRAMES.name, exports.frames);
+    }
+    if (spawns) {
+      const before = this.#after;
+      this.#after = () => {
+        before?.();
+        const table = this.#raw[OUR.table] ?? this.#raw.__indirect_function_table ?? this.#raw.table;
+        if (!(table instanceof WebAssembly.Table)) {
+          throw new GuestError(
+            'GEVENT_GUEST_IMPORT',
+            `${this.name} imports gevent.spawn, and has no table of functions`,
+          );
+        }
+        const stack = program.stackPointer === null ? {} : { sp: this.#raw[program.stackPointer] };
+        const made = new WebAssembly.Instance(program.spawnedModule(), {
+          e: exports as unknown as Record<string, any>,
+          i: { table, ...stack },
+        }).exports;
+        exports.entries.set(this.#spawnEntry, made['0']);
+      };
+    }
+    return linked;
+  }
+
+  #linkJspi(given: Imports): Record<string, Record<string, any>> {
+    const engine = this.engine as JspiEngine;
+    const linked: Record<string, Record<string, any>> = {};
+    const { Suspending } = jspi();
+    const sp = () => this.#sp;
+    for (const { module, name, kind } of WebAssembly.Module.imports(this.program.module)) {
+      linked[module] ??= {};
+      const value = given[module]?.[name];
+      const what = `${module}.${name}`;
+      if (kind !== 'function') linked[module][name] = value;
+      else if (value instanceof Blocking) linked[module][name] = new Suspending(engine.blocking(value.fn, what, sp));
+      else if (typeof value === 'function') {
+        linked[module][name] = isDirect(value) ? value : engine.plain(value as (...args: any[]) => unknown);
+      } else if (module === 'gevent' && name === 'yield') {
+        linked[module][name] = new Suspending(engine.blocking(() => engine.yielding(), what, sp));
+      } else if (module === 'gevent' && name === 'sleep') {
+        linked[module][name] = new Suspending(engine.blocking((s: number) => engine.sleeping(s), what, sp));
+      } else if (module === 'gevent' && name === 'spawn') {
+        linked[module][name] = (fn: number, arg: number) => this.#spawnIndirect(fn, arg);
+      } else if (module === 'gevent' && ABI.has(name)) {
+        linked[module][name] = (ABI.get(name) as { js(hub: Hub): unknown }).js(this.hub);
+      } else throw missing(this.name, what);
+    }
+    return linked;
+  }
+
+  /** gevent.spawn under JSPI: a function of the guest's table becomes a greenlet. */
+  #spawnIndirect(fn: number, arg: number): number {
+    const table = this.#raw.__indirect_function_table ?? this.#raw.table ?? this.#raw[OUR.table];
+    const run = table instanceof WebAssembly.Table ? table.get(fn) : null;
+    if (typeof run !== 'function') {
+      throw new GuestError('GEVENT_GUEST_IMPORT', `${this.name}: gevent.spawn(${fn}): no such function in its table`);
+    }
+    const entry = { name: `spawned ${fn}`, signature: { params: [0x7f], results: [] }, run, index: 0 };
+    const g = this.#make(entry, [arg]);
+    g.start();
+    return g.$slot;
+  }
+
+  // ---- starting -----------------------------------------------------------------------------------------------------
+
+  /**
+   * Run an export as a greenlet. It starts on the next turn.
+   * @param name - of an exported function
+   * @param args - converted as in a direct call: numbers, BigInt for i64, anything for externref
+   * @throws TypeError if there is no such function
+   */
+  spawn<T = any>(name: string, ...args: unknown[]): GuestGreenlet<T> {
+    const greenlet = this.greenlet<T>(name, ...args);
+    greenlet.start();
+    return greenlet;
+  }
+
+  /** The same, not started: for `start()`, `startLater()` and `pool.start(greenlet)`. */
+  greenlet<T = any>(name: string, ...args: unknown[]): GuestGreenlet<T> {
+    if (this.#closed) throw new GuestError('GEVENT_GUEST_CLOSED', `${this.name} is closed`);
+    return this.#make(this.#entryOf(name), args);
+  }
+
+  #make<T>(entry: Open, args: unknown[]): GuestGreenlet<T> {
+    const before = this.hub.activate();
+    try {
+      return new GuestGreenlet<T>(this, entry, args);
+    } finally {
+      setActive(before);
+    }
+  }
+
+  #entryOf(name: string): Open {
+    const known = this.#entries.get(name);
+    if (known !== undefined) return known;
+    const f: unknown = Object.hasOwn(this.#exports, name) ? this.#exports[name] : undefined;
+    if (typeof f !== 'function') {
+      const there = Object.keys(this.#exports).filter((it) => typeof this.#exports[it] === 'function');
+      throw new TypeError(
+        `spawn(name): expected the name of an exported function of ${this.name}, got ${describe(name)}; there are ${there.join(', ') || 'none'}`,
+      );
+    }
+    const signature = this.program.signatureOf(name);
+    let run: unknown = f;
+    if (this.engine instanceof NativeEngine) {
+      const plain = signature.params.length === 0 && signature.results.length === 0;
+      const sp = this.program.stackPointer;
+      if (!plain || sp !== null) {
+        const { exports } = this.engine;
+        const i = sp === null ? { f } : { f, sp: this.#raw[sp] };
+        run = new WebAssembly.Instance(this.program.thunkModule(signature), {
+          e: exports as unknown as Record<string, any>,
+          i: i as Record<string, any>,
+        }).exports['0'];
+      }
+    } else run = jspi().promising(f);
+    const entry: Open = { name, signature, run, index: 0 };
+    this.#entries.set(name, entry);
+    return entry;
+  }
+
+  /** What the module exports; calling it directly runs it at once, and it must not block then. */
+  get exports(): Readonly<Record<string, any>> {
+    return this.#exports;
+  }
+
+  /** Its memory, if it has one. */
+  get memory(): WebAssembly.Memory {
+    const memory = this.#raw.memory ?? this.#raw[OUR.memory];
+    if (memory instanceof WebAssembly.Memory) return memory;
+    throw new GuestError('GEVENT_GUEST_IMPORT', `${this.name} has no memory`);
+  }
+
+  /** Greenlets that have started in it and not ended, those that guests spawned left out. */
+  get alive(): number {
+    return this.#alive;
+  }
+
+  // ---- what the engine tells ----------------------------------------------------------------------------------------
+
+  /** @internal It is about to run for the first time. Gives what the engine calls. */
+  $entered(g: GuestGreenlet): number {
+    const entry = g.$entry as Open;
+    if (this.#sp !== null) g.$stack = this.#takeStack();
+    ++this.#alive;
+    if (this.engine instanceof NativeEngine) {
+      if (entry.index === 0) entry.index = this.engine.addEntry(entry.run);
+      idle.get(this.engine)?.delete(this);
+    }
+    return entry.index;
+  }
+
+  /** @internal For JSPI: what starts it. */
+  $runOf(g: GuestGreenlet): (...args: unknown[]) => Promise<unknown> {
+    return (g.$entry as Open).run as (...args: unknown[]) => Promise<unknown>;
+  }
+
+  /** @internal For JSPI: set its shadow stack pointer, before it starts. */
+  $useStack(g: GuestGreenlet): void {
+    if (this.#sp !== null) this.#sp.value = g.$stack;
+  }
+
+  /** @internal JavaScript met one that a guest spawned. */
+  $met(_g: GuestGreenlet): void {
+    ++this.#alive;
+  }
+
+  /** @internal It has ended, whatever it was about to do. */
+  $left(g: GuestGreenlet): void {
+    if (g.$stack !== 0) {
+      this.#stacks.push(g.$stack);
+      g.$stack = 0;
+    }
+    if (--this.#alive > 0 || !(this.engine instanceof NativeEngine)) return;
+    if (this.#closed) return this.#dropEntries(this.engine);
+    let waiting = idle.get(this.engine);
+    if (waiting === undefined) idle.set(this.engine, (waiting = new Set()));
+    waiting.add(this);
+    if (waiting.size <= IDLE) return;
+    const [first] = waiting;
+    waiting.delete(first);
+    first.#dropEntries(this.engine);
+  }
+
+  #dropEntries(engine: NativeEngine): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.index === 0) continue;
+      engine.dropEntry(entry.index);
+      entry.index = 0;
+    }
+  }
+
+  /** @internal A shadow stack for one more greenlet. */
+  #takeStack(): number {
+    const free = this.#stacks.pop();
+    if (free !== undefined) return free;
+    const { stackSize, shape } = this.program;
+    if (
+      shape?.stackPointer.kind === 'global' &&
+      shape.stackPointer.from === 'assemblyscript' &&
+      !this.program.sharedStack
+    ) {
+      throw new GuestError(
+        'GEVENT_GUEST_COLLECTOR',
+        `${this.name}: AssemblyScript's incremental runtime looks for references on one stack only, so a second greenlet in this instance could lose its objects: compile with --runtime minimal or stub, or give each greenlet an instance (program.instantiate())`,
+      );
+    }
+    const pages = Math.ceil(stackSize / 65536);
+    const { memory } = this;
+    let from: number;
+    try {
+      from = memory.grow(pages) * 65536;
+    } catch (cause) {
+      throw new GuestError('GEVENT_GUEST_MEMORY', `${this.name}: no memory for the stack of another greenlet`, {
+        cause,
+      });
+    }
+    for (let top = from + stackSize; top <= from + pages * 65536; top += stackSize) this.#stacks.push(top);
+    return this.#stacks.pop() as number;
+  }
+
+  /**
+   * Let go of it: no more spawns. Greenlets that still run in it end as they would.
+   * Not needed for an instance that is dropped, unless its guest spawns guests.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (!(this.engine instanceof NativeEngine)) return;
+    idle.get(this.engine)?.delete(this);
+    if (this.#alive === 0) this.#dropEntries(this.engine);
+    if (this.#number > 0) this.#forget(this.engine);
+  }
+
+  #forget(engine: NativeEngine): void {
+    engine.instances[this.#number] = null;
+    engine.dropEntry(this.#spawnEntry);
+    this.#number = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  toString(): string {
+    return `<Instance ${this.name}>`;
+  }
+}
+
+function nextNumber(engine: NativeEngine, instance: Instance): number {
+  if (engine.instances.length === 0) engine.instances.push(null);
+  const free = engine.instances.indexOf(null, 1);
+  if (free > 0) {
+    engine.instances[free] = instance;
+    return free;
+  }
+  if (engine.instances.length >= 1 << 24) throw new GuestError('GEVENT_GUEST_MEMORY', 'too many instances that spawn');
+  return engine.instances.push(instance) - 1;
+}
+
+export function missing(name: string, what: string): GuestError {
+  return new GuestError(
+    'GEVENT_GUEST_IMPORT',
+    `${name} imports the function ${what}, and load({ imports }) gives none`,
+  );
+}

@@ -1,0 +1,451 @@
+// Loading a guest: which backend, what its imports become, and what is known of it.
+
+import { describe } from '../core/clock.ts';
+import { getHub, type Hub } from '../hub/hub.ts';
+import type { Operation } from '../hub/operation.ts';
+import { until } from '../until.ts';
+import { type BackendName, enableWasmfx, wasmfxAllowed, whyNot } from './detect.ts';
+import { Extern, type Signature, Type } from './emit.ts';
+import { needsWasm } from './engine.ts';
+import type { Limits } from './engines.ts';
+import { GuestError } from './errors.ts';
+import type { GuestGreenlet } from './guest-greenlet.ts';
+import { ABI, Blocking, type Imports, type ImportValue, isDirect } from './imports.ts';
+import { Instance, missing } from './instance.ts';
+import { readShape, type Shape } from './read.ts';
+import { asyncify, OUR, rewritten, SWITCHING, withOurExports } from './rewrite.ts';
+import { emitShims, emitSpawned, emitThunk, emitTrampolines, type ShimOf, SPAWN, type Switching } from './shims.ts';
+
+export interface LoadOptions {
+  /** What the guest imports; a function is called for each instance, with that instance. */
+  imports?: Imports | ((instance: Instance) => Imports);
+  /** Default `'auto'`; `explain()` tells what that chose, and why. */
+  backend?: 'auto' | BackendName;
+  /** As errors and dumps name it. Default `guest`. */
+  name?: string;
+  /** Bytes of shadow stack for each greenlet after the first of an instance. Default 65536. */
+  stackSize?: number;
+  /** The exported global that is the shadow stack pointer; null: there is none. Default: found by name. */
+  stackPointer?: string | null;
+  /** asyncify: bytes of frames that one greenlet may leave behind when it switches. Default 1 MiB. */
+  frameLimit?: number;
+  /** wasmfx, jspi: stacks alive at a time, in this thread. Default 4096. */
+  maxStacks?: number;
+  /** Where rewritten modules are kept: a folder, or false. Default: in the user's cache folder, from 100 kB on. */
+  cache?: string | boolean;
+}
+
+/** What `explain()` gives. */
+export interface Explanation {
+  readonly backend: BackendName;
+  /** Why that one. */
+  readonly reason: string;
+  /** Why not the others. */
+  readonly others: Readonly<Partial<Record<BackendName, string>>>;
+  /** True if the module was rewritten, ahead of time or at load. */
+  readonly rewritten: boolean;
+  /** Of the module as it runs. */
+  readonly bytes: number;
+  /** Shadow stack: the global, or why there is none. */
+  readonly stack: string;
+  readonly limits: Limits & { readonly stackSize: number };
+}
+
+/** How the imports of a program are linked. */
+export interface Plan {
+  /** Imports linked as they are: a function, or the name of one of the engine's. */
+  readonly functions: Readonly<Record<string, unknown>>;
+  readonly before: ShimOf[];
+  readonly beforeValues: (ImportValue | null)[];
+  readonly beforeNames: string[];
+  readonly beforeAt: [key: string, index: number][];
+  /** Shims that need the instance's shadow stack pointer. */
+  readonly behind: ShimOf[];
+  readonly behindValues: (ImportValue | null)[];
+  readonly behindNames: string[];
+  readonly behindAt: [key: string, index: number][];
+}
+
+const YIELD: Signature = { params: [], results: [] };
+const SLEEP: Signature = { params: [Type.F64], results: [] };
+
+/** A loaded guest. */
+export class Program {
+  readonly name: string;
+  readonly module: WebAssembly.Module;
+  readonly backend: BackendName;
+  /** @internal */ readonly shape: Shape | null;
+  /** @internal Export that is the shadow stack pointer. */ readonly stackPointer: string | null;
+  /** @internal */ readonly stackSize: number;
+  /** @internal */ readonly limits: Limits;
+  /** @internal What is thrown into it may be caught there. */ readonly catches: boolean;
+  /** @internal The user says that its stack may be one of several. */ readonly sharedStack: boolean;
+  readonly #explanation: Explanation;
+  readonly #imports: LoadOptions['imports'];
+  readonly #instances = new WeakMap<Hub, Instance>();
+  readonly #thunks = new Map<string, WebAssembly.Module>();
+  readonly #shims = new Map<string, WebAssembly.Module>();
+  #spawned: WebAssembly.Module | null = null;
+
+  /** @internal */
+  constructor(module: WebAssembly.Module, shape: Shape | null, options: LoadOptions, chosen: Explanation) {
+    this.module = module;
+    this.shape = shape;
+    this.name = options.name ?? 'guest';
+    this.backend = chosen.backend;
+    this.#explanation = chosen;
+    this.#imports = options.imports;
+    this.stackSize = chosen.limits.stackSize;
+    this.limits = chosen.limits;
+    const features = shape?.customs.get('target_features');
+    const throws = features !== undefined && new TextDecoder().decode(features).includes('exception-handling');
+    this.catches = shape === null || shape.tags || throws;
+    this.sharedStack = options.stackPointer !== undefined;
+    this.stackPointer = this.#findStack(options.stackPointer);
+  }
+
+  #findStack(named: string | null | undefined): string | null {
+    if (named === null) return null;
+    const exported = WebAssembly.Module.exports(this.module).filter((it) => it.kind === 'global');
+    if (named !== undefined) {
+      if (exported.some((it) => it.name === named)) return named;
+      throw new TypeError(`load({ stackPointer }): expected the name of an exported global, got ${describe(named)}`);
+    }
+    return exported.find((it) => it.name === OUR.sp || it.name === '__stack_pointer')?.name ?? null;
+  }
+
+  // ---- for users ----------------------------------------------------------------------------------------------------
+
+  /** The instance that `spawn` runs in, on the current hub; made at the first call. */
+  get instance(): Instance {
+    const hub = getHub();
+    let instance = this.#instances.get(hub);
+    if (instance === undefined) this.#instances.set(hub, (instance = new Instance(this, hub)));
+    return instance;
+  }
+
+  /** Another instance, with a memory of its own. `imports`: other than those of `load`. */
+  instantiate(imports?: Imports): Instance {
+    return new Instance(this, getHub(), imports);
+  }
+
+  /** Run an export as a greenlet, in `program.instance`; see `Instance.spawn`. */
+  spawn<T = any>(name: string, ...args: unknown[]): GuestGreenlet<T> {
+    return this.instance.spawn<T>(name, ...args);
+  }
+
+  /** The same, not started. */
+  greenlet<T = any>(name: string, ...args: unknown[]): GuestGreenlet<T> {
+    return this.instance.greenlet<T>(name, ...args);
+  }
+
+  /** Which backend runs it and why, and what its limits are. */
+  explain(): Explanation {
+    return this.#explanation;
+  }
+
+  toString(): string {
+    return `<Program ${this.name} ${this.backend}>`;
+  }
+
+  // ---- for instances ------------------------------------------------------------------------------------------------
+
+  /** @internal */
+  importsFor(instance: Instance): Imports {
+    return (typeof this.#imports === 'function' ? this.#imports(instance) : this.#imports) ?? {};
+  }
+
+  /** @internal */
+  signatureOf(name: string): Signature {
+    const found = this.shape?.exports.find((it) => it.name === name && it.kind === Extern.FUNC)?.signature;
+    if (found != null) return found;
+    if (this.backend === 'jspi') return { params: [], results: [] };
+    throw new GuestError(
+      'GEVENT_GUEST_SIGNATURE',
+      `${this.name}.${name}: its signature could not be read; use backend 'jspi'`,
+    );
+  }
+
+  /** @internal What each imported function is linked to. */
+  plan(given: Imports): Plan {
+    const plan = {
+      functions: {} as Record<string, unknown>,
+      before: [] as ShimOf[],
+      beforeValues: [] as (ImportValue | null)[],
+      beforeNames: [] as string[],
+      beforeAt: [] as [string, number][],
+      behind: [] as ShimOf[],
+      behindValues: [] as (ImportValue | null)[],
+      behindNames: [] as string[],
+      behindAt: [] as [string, number][],
+    };
+    const late = this.backend === 'wasmfx' && this.stackPointer !== null;
+    const instrumented = this.shape === null ? null : rewritten(this.shape);
+    const add = (key: string, shim: ShimOf, value: ImportValue | null) => {
+      const isLate = late && (shim.kind === 'blocking' || shim.kind === 'engine');
+      const [shims, values, names, at] = isLate
+        ? [plan.behind, plan.behindValues, plan.behindNames, plan.behindAt]
+        : [plan.before, plan.beforeValues, plan.beforeNames, plan.beforeAt];
+      at.push([key, shims.push(shim) - 1]);
+      values.push(value);
+      names.push(key);
+    };
+    for (const { module, name, kind, signature } of this.shape?.imports ?? []) {
+      if (kind !== Extern.FUNC) continue;
+      const key = `${module}.${name}`;
+      const value = given[module]?.[name];
+      if (signature === null) {
+        throw new GuestError(
+          'GEVENT_GUEST_SIGNATURE',
+          `${this.name}: the signature of its import ${key} could not be read`,
+        );
+      }
+      if (value instanceof Blocking) {
+        if (instrumented !== null && !instrumented.blocking.includes(key)) {
+          throw new GuestError(
+            'GEVENT_GUEST_REWRITTEN',
+            `${this.name}: ${key} is blocking, and the module was rewritten for others: ${instrumented.blocking.join(', ') || 'none'}; rewrite it with --imports ${key}`,
+          );
+        }
+        add(key, { kind: 'blocking', signature }, value);
+      } else if (typeof value === 'function') {
+        if (isDirect(value)) plan.functions[key] = value;
+        else add(key, { kind: 'plain', signature }, value);
+      } else if (value !== undefined) {
+        throw new TypeError(`load({ imports }): expected a function for ${key}, got ${describe(value)}`);
+      } else if (module !== 'gevent') throw missing(this.name, key);
+      else if (name === 'yield' || name === 'sleep') {
+        const own = name === 'yield' ? YIELD : SLEEP;
+        if (late) add(key, { kind: 'engine', name, signature: own }, null);
+        else plan.functions[key] = name;
+      } else if (name === 'spawn') {
+        if (String(signature.params) !== String(SPAWN.params)) throw missing(this.name, `${key} of another signature`);
+        add(key, { kind: 'spawn' }, null);
+      } else {
+        const builtin = ABI.get(name);
+        if (builtin === undefined) throw missing(this.name, key);
+        plan.functions[key] = builtin.js(getHub());
+      }
+    }
+    return plan;
+  }
+
+  /** @internal */
+  shimModule(which: 'before' | 'behind' | 'doors', plan: Plan): WebAssembly.Module {
+    const shims = which === 'before' ? plan.before : plan.behind;
+    const key = `${which} ${shims.map((it) => ('signature' in it ? `${it.kind}${it.signature.params}:${it.signature.results}` : it.kind))}`;
+    let module = this.#shims.get(key);
+    if (module === undefined) {
+      const switching = this.backend as Switching;
+      const bytes =
+        which === 'doors'
+          ? emitTrampolines(shims.map((it) => (it as { signature: Signature }).signature))
+          : emitShims(shims, switching, which === 'behind');
+      this.#shims.set(key, (module = new WebAssembly.Module(bytes)));
+    }
+    return module;
+  }
+
+  /** @internal */
+  thunkModule(signature: Signature): WebAssembly.Module {
+    const key = `${signature.params}:${signature.results}`;
+    let module = this.#thunks.get(key);
+    if (module === undefined) {
+      this.#thunks.set(key, (module = new WebAssembly.Module(emitThunk(signature, this.stackPointer !== null))));
+    }
+    return module;
+  }
+
+  /** @internal */
+  spawnedModule(): WebAssembly.Module {
+    this.#spawned ??= new WebAssembly.Module(emitSpawned(this.stackPointer !== null));
+    return this.#spawned;
+  }
+}
+
+// ---- load -----------------------------------------------------------------------------------------------------------
+
+const BACKENDS: readonly BackendName[] = ['asyncify', 'wasmfx', 'jspi'];
+
+/**
+ * Load a guest: a WebAssembly module whose exports can run as greenlets, blocking in their imports as they like. Switch point.
+ *
+ *     const program = await load(bytes, { imports: { env: { pause: blocking((ms) => sleep(ms / 1000)) } } });
+ *     const greenlet = program.spawn('main', 3);
+ *     await greenlet.get();
+ *
+ * @param source - the bytes; or a compiled module, which only `jspi` can run
+ * @param options.backend - `asyncify` (every engine; rewrites the module by Binaryen, unless that was done ahead of time),
+ *   `wasmfx` (stack switching, where the engine has it), `jspi`. Default `auto`
+ * @throws GuestError GEVENT_GUEST_NEEDS_WASM under the pure core; GEVENT_GUEST_NO_BACKEND if none fits, with each one's reason;
+ *   GEVENT_GUEST_MALFORMED, GEVENT_GUEST_NOT_REWRITABLE, GEVENT_GUEST_NO_BINARYEN
+ */
+export function load(source: BufferSource | WebAssembly.Module, options: LoadOptions = {}): Operation<Program> {
+  const hub = getHub();
+  if (hub.core.native === undefined) throw needsWasm(hub);
+  const checked = check(source, options);
+  return until(loading(checked, options));
+}
+
+function check(source: unknown, options: LoadOptions): Uint8Array | WebAssembly.Module {
+  const { backend = 'auto', stackSize = 65536, frameLimit = 1 << 20, maxStacks = 4096 } = options;
+  if (backend !== 'auto' && !BACKENDS.includes(backend)) {
+    throw new TypeError(`load({ backend }): expected auto, ${BACKENDS.join(', ')}, got ${describe(backend)}`);
+  }
+  const integer = (name: string, value: number, least: number, most: number) => {
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new RangeError(`load({ ${name} }): expected an integer from ${least} to ${most}, got ${describe(value)}`);
+    }
+  };
+  integer('stackSize', stackSize, 1024, 1 << 28);
+  if (stackSize % 16 !== 0) throw new RangeError(`load({ stackSize }): expected a multiple of 16, got ${stackSize}`);
+  integer('frameLimit', frameLimit, 1024, 1 << 28);
+  integer('maxStacks', maxStacks, 1, 30_000);
+  if (source instanceof WebAssembly.Module) return source;
+  if (
+    source instanceof ArrayBuffer ||
+    (typeof SharedArrayBuffer !== 'undefined' && source instanceof SharedArrayBuffer)
+  ) {
+    return new Uint8Array(source);
+  }
+  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  throw new TypeError(`load(source): expected the bytes of a module, or a WebAssembly.Module, got ${describe(source)}`);
+}
+
+interface Choice {
+  readonly backend: BackendName;
+  readonly reason: string;
+  readonly others: Partial<Record<BackendName, string>>;
+}
+
+async function loading(source: Uint8Array | WebAssembly.Module, options: LoadOptions): Promise<Program> {
+  const limits = {
+    frameLimit: options.frameLimit ?? 1 << 20,
+    maxStacks: options.maxStacks ?? 4096,
+    stackSize: options.stackSize ?? 65536,
+  };
+  const bytes = source instanceof Uint8Array ? source : null;
+  const shape = bytes === null ? null : readShape(bytes);
+  if (options.backend === 'wasmfx') enableWasmfx();
+  const choice = await choose(shape, options);
+  const { backend } = choice;
+  let ready: Uint8Array<ArrayBuffer> | null = null;
+  if (bytes !== null && shape !== null) {
+    if (backend !== 'asyncify') ready = withOurExports(bytes, shape);
+    else
+      ready = await asyncify(bytes, {
+        blocking: blockingIn(shape, options),
+        ...(options.cache === undefined ? {} : { cache: options.cache }),
+      });
+  }
+  const module = ready === null ? (source as WebAssembly.Module) : await compile(ready);
+  const final = ready === null ? null : backend === 'asyncify' ? readShape(ready) : shape;
+  const stack = shape?.stackPointer;
+  return new Program(
+    module,
+    final === null || shape === null ? final : { ...final, stackPointer: shape.stackPointer },
+    options,
+    {
+      ...choice,
+      rewritten: backend === 'asyncify',
+      bytes: ready?.length ?? 0,
+      stack:
+        stack === undefined
+          ? 'not known: the bytes were not given'
+          : stack.kind === 'global'
+            ? `global ${stack.index}, as ${stack.from} has it`
+            : stack.kind === 'none'
+              ? 'none'
+              : `perhaps: ${stack.why}; name it by load({ stackPointer })`,
+      limits,
+    },
+  );
+}
+
+async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    throw new GuestError('GEVENT_GUEST_MALFORMED', `the engine refuses this module: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The imports that are given as blocking. A function is asked with a stand-in for the instance. */
+function blockingIn(shape: Shape, options: LoadOptions): string[] {
+  const given = imported(options);
+  return shape.imports
+    .filter((it) => given[it.module]?.[it.name] instanceof Blocking)
+    .map((it) => `${it.module}.${it.name}`);
+}
+
+function imported(options: LoadOptions): Imports {
+  if (typeof options.imports !== 'function') return options.imports ?? {};
+  // It may look at nothing of it yet, only close over it.
+  return options.imports(Object.create(Instance.prototype) as Instance);
+}
+
+const LARGE = 100_000;
+
+async function choose(shape: Shape | null, options: LoadOptions): Promise<Choice> {
+  const asked = options.backend ?? 'auto';
+  const done = shape === null ? null : rewritten(shape);
+  const others: Partial<Record<BackendName, string>> = {};
+  if (asked !== 'auto') {
+    const why =
+      refusal(asked, shape) ?? (done !== null && asked !== 'asyncify' ? 'the module is rewritten for asyncify' : null);
+    if (why !== null) throw noBackend({ [asked]: why });
+    return { backend: asked, reason: 'it was asked for', others };
+  }
+  for (const backend of BACKENDS) {
+    const why = refusal(backend, shape);
+    if (why !== null) others[backend] = why;
+  }
+  const take = (backend: BackendName, reason: string): Choice => ({ backend, reason, others });
+  if (done !== null) {
+    if (others.asyncify !== undefined) throw noBackend(others);
+    return take('asyncify', 'the module was rewritten for it ahead of time');
+  }
+  const large = shape !== null && shape.size > LARGE;
+  const refusedBy = shape?.collected ? 'it has types of the garbage collector' : null;
+  if (refusedBy !== null) others.asyncify ??= `${refusedBy}, which asyncify does not know`;
+  if (others.asyncify === undefined && !large) {
+    if (await canRewrite(shape as Shape, options))
+      return take('asyncify', 'the module is small, and every engine switches it in 20 ns');
+    others.asyncify = 'it would have to be rewritten, and the package binaryen is not installed';
+  }
+  if (large)
+    others.asyncify ??= `rewriting ${shape?.size} bytes takes seconds: do it ahead of time, or ask for it by backend: 'asyncify'`;
+  if (others.wasmfx === undefined)
+    return take('wasmfx', large ? 'the module is large, and runs as it is' : 'it runs as it is');
+  if (others.jspi === undefined)
+    return take('jspi', large ? 'the module is large, and runs as it is' : 'it runs as it is');
+  if (large && refusal('asyncify', shape) === null) {
+    delete others.asyncify;
+    return take('asyncify', 'there is no other here, though rewriting takes seconds');
+  }
+  throw noBackend(others);
+}
+
+function refusal(backend: BackendName, shape: Shape | null): string | null {
+  if (backend !== 'jspi' && shape === null) return 'the bytes are needed, a compiled module was given';
+  if (backend === 'wasmfx' && !wasmfxAllowed()) return whyNot('wasmfx');
+  return whyNot(backend);
+}
+
+async function canRewrite(_shape: Shape, _options: LoadOptions): Promise<boolean> {
+  try {
+    import.meta.resolve('binaryen');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function noBackend(reasons: Partial<Record<BackendName, string>>): GuestError {
+  const lines = Object.entries(reasons).map(([name, why]) => `\n  ${name}: ${why}`);
+  return new GuestError('GEVENT_GUEST_NO_BACKEND', `no backend can run this guest:${lines.join('')}`);
+}
+
+export { SWITCHING };
