@@ -1,8 +1,8 @@
 ;; The engine of the wasmfx backend: guests on stacks of their own, switched by the engine's stack switching instructions.
 ;; Records, entries and the protocol with JavaScript are those of asyncify.wat; only what differs is said here.
 ;;
-;;   records    16 bytes a slot:  0 ENTRY   4 WORKER  its stack, or 0   8 SP, or the function a guest spawned
-;;                               12 FLAGS  2 JavaScript is told of its end, instance << 8
+;;   records    16 bytes a slot:  0 WORKER  its stack, or 0    4 shadow stack pointer to start with, or the function a guest spawned
+;;                                8 ENTRY                   12 FLAGS  2 JavaScript is told of its end, instance << 8
 ;;   args       4 bytes a slot: the argument of a guest that a guest spawned
 ;;   workers    continuations that take a job, run it, and wait for the next. A fresh stack costs as much as a hundred switches,
 ;;              and V8 keeps four; so ours are kept here, and a guest that ends leaves its stack to the next that starts.
@@ -57,7 +57,7 @@
     (loop $again
       (block $failed (result exnref)
         (try_table (catch_all_ref $failed)
-          (call_indirect $entries (type $f) (i32.load $records (i32.shl (global.get $cur) (i32.const 4)))))
+          (call_indirect $entries (type $f) (i32.load $records offset=8 (i32.shl (global.get $cur) (i32.const 4)))))
         (global.set $why (i32.const 2))
         (suspend $pause)
         (br_if $again (i32.eqz (global.get $exit)))
@@ -120,14 +120,14 @@
   (func (export "enter") (param $slot i32) (param $entry i32) (param $sp i32) (param $flags i32)
     (local $r i32)
     (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
-    (i32.store $records (local.get $r) (local.get $entry))
-    (i32.store $records offset=4 (local.get $r) (i32.const 0))
-    (i32.store $records offset=8 (local.get $r) (local.get $sp))
+    (i32.store $records (local.get $r) (i32.const 0))
+    (i32.store $records offset=4 (local.get $r) (local.get $sp))
+    (i32.store $records offset=8 (local.get $r) (local.get $entry))
     (i32.store $records offset=12 (local.get $r) (local.get $flags)))
 
   ;; The guest is over, and its worker at rest already, or gone.
   (func $drop (export "drop") (param $slot i32)
-    (i64.store $records (i32.shl (local.get $slot) (i32.const 4)) (i64.const 0)))
+    (i32.store $records offset=8 (i32.shl (local.get $slot) (i32.const 4)) (i32.const 0)))
 
   (func (export "spawn") (param $entry i32) (param $instance i32) (param $fn i32) (param $arg i32) (result i32)
     (local $slot i32) (local $r i32) (local $short i32)
@@ -141,16 +141,20 @@
         (if (i32.lt_s (memory.grow $args (local.get $short)) (i32.const 0))
           (then (call $free (local.get $slot)) (call $refuse (i32.const 2)) (unreachable)))))
     (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
-    (i32.store $records (local.get $r) (local.get $entry))
-    (i32.store $records offset=4 (local.get $r) (i32.const 0))
-    (i32.store $records offset=8 (local.get $r) (local.get $fn))
+    (i32.store $records (local.get $r) (i32.const 0))
+    (i32.store $records offset=4 (local.get $r) (local.get $fn))
+    (i32.store $records offset=8 (local.get $r) (local.get $entry))
     (i32.store $records offset=12 (local.get $r) (i32.shl (local.get $instance) (i32.const 8)))
     (i32.store $args (i32.shl (local.get $slot) (i32.const 2)) (local.get $arg))
     (call $push (local.get $slot))
     (local.get $slot))
 
+  ;; Where the thunk of the running guest finds its shadow stack pointer, and may leave it.
+  (func (export "block") (result i32)
+    (i32.store $frames offset=32 (i32.const 0) (i32.load $records offset=4 (i32.shl (global.get $cur) (i32.const 4))))
+    (i32.const 32))
   (func (export "fn") (result i32)
-    (i32.load $records offset=8 (i32.shl (global.get $cur) (i32.const 4))))
+    (i32.load $records offset=4 (i32.shl (global.get $cur) (i32.const 4))))
   (func (export "arg") (result i32)
     (i32.load $args (i32.shl (global.get $cur) (i32.const 2))))
 
@@ -169,11 +173,11 @@
     (loop $next
       (global.set $cur (local.get $slot))
       (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
-      (local.set $w (i32.load $records offset=4 (local.get $r)))
+      (local.set $w (i32.load $records (local.get $r)))
       (if (i32.eqz (local.get $w))
         (then
           (local.set $w (call $hire))
-          (i32.store $records offset=4 (local.get $r) (local.get $w))))
+          (i32.store $records (local.get $r) (local.get $w))))
       (block $paused (result (ref $k))
         (resume $k (on $pause $paused) (table.get $workers (local.get $w)))
         (unreachable))
@@ -185,7 +189,7 @@
           (if (i32.eq (global.get $why) (i32.const 2))
             (then
               (call $rest (local.get $w))
-              (i32.store $records offset=4 (local.get $r) (i32.const 0))
+              (i32.store $records (local.get $r) (i32.const 0))
               (if (global.get $failed) (then (call $rethrow)))
               (if (i32.and (i32.load $records offset=12 (local.get $r)) (i32.const 2))
                 (then
@@ -201,7 +205,7 @@
         (br_if $leave (i32.le_s (local.tee $left (i32.load $core offset=12 (global.get $words))) (i32.const 0)))
         (local.set $slot (i32.load $core (i32.add (global.get $ring) (i32.shl (local.get $head) (i32.const 2)))))
         (br_if $leave (i32.ge_u (local.get $slot) (global.get $room)))
-        (br_if $leave (i32.eqz (i32.load $records (i32.shl (local.get $slot) (i32.const 4)))))
+        (br_if $leave (i32.eqz (i32.load $records offset=8 (i32.shl (local.get $slot) (i32.const 4)))))
         (i32.store $core offset=12 (global.get $words) (i32.sub (local.get $left) (i32.const 1)))
         (i32.store $core (global.get $words)
           (i32.and (i32.add (local.get $head) (i32.const 1)) (i32.load $core offset=8 (global.get $words))))
@@ -233,7 +237,7 @@
     (local.set $slot (global.get $cur))
     (if (i32.ge_s (local.get $slot) (i32.const 0))
       (then
-        (if (local.tee $w (i32.load $records offset=4 (i32.shl (local.get $slot) (i32.const 4))))
+        (if (local.tee $w (i32.load $records (i32.shl (local.get $slot) (i32.const 4))))
           (then (call $gone (local.get $w))))))
     (global.set $may (i32.const 0))
     (global.set $throwing (i32.const 0))

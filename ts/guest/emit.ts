@@ -133,7 +133,6 @@ export const op = {
   i32: (value: number): number[] => [0x41, ...sleb(value)],
   get: (local: number): number[] => [0x20, ...leb(local)],
   set: (local: number): number[] => [0x21, ...leb(local)],
-  tee: (local: number): number[] => [0x22, ...leb(local)],
   globalGet: (index: number): number[] => [0x23, ...leb(index)],
   globalSet: (index: number): number[] => [0x24, ...leb(index)],
   call: (index: number): number[] => [0x10, ...leb(index)],
@@ -142,9 +141,7 @@ export const op = {
   tableSet: (table: number): number[] => [0x26, ...leb(table)],
   select: [0x1b],
   sub: [0x6b],
-  shl: [0x74],
   eqz: [0x45],
-  eq: [0x46],
   /** Without a result. */
   if: [0x04, 0x40],
   else: [0x05],
@@ -175,9 +172,6 @@ export const op = {
     const [code, align] = ACCESS[type];
     return [code + STORE_BEHIND_LOAD, align, ...leb(offset)];
   },
-  /** i32.load from another memory. */
-  loadFrom: (memory: number, offset: number): number[] => [0x28, 0x42, ...leb(memory), ...leb(offset)],
-  storeTo: (memory: number, offset: number): number[] => [0x36, 0x42, ...leb(memory), ...leb(offset)],
 };
 
 /** Opcode of the load, and the natural alignment. Stores follow in the same order. */

@@ -64,6 +64,8 @@ export interface EngineExports {
 
 const WATCHED = 2;
 const RECORD_WORDS = 4;
+const ENTRY = 2;
+const FLAGS = 3;
 
 export class NativeEngine implements Engine, Fires<Hub> {
   readonly hub: Hub;
@@ -121,7 +123,7 @@ export class NativeEngine implements Engine, Fires<Hub> {
 
   /** True if the slot is a guest of ours. */
   owns(slot: number): boolean {
-    return slot < this.exports.room.value && this.#records[slot * RECORD_WORDS] !== 0;
+    return slot < this.exports.room.value && this.#records[slot * RECORD_WORDS + ENTRY] !== 0;
   }
 
   // ---- entries ------------------------------------------------------------------------------------------------------
@@ -226,8 +228,8 @@ export class NativeEngine implements Engine, Fires<Hub> {
     const slot = exports.fault();
     if (slot < 0) throw thrown;
     const g = this.greenletAt(slot);
-    // Between begin and park: what its import had begun is taken back.
-    if (!hub.core.leave(slot) && g.$op !== null) hub.core.unready(slot);
+    // Where it was to wait, if it failed on its way there.
+    if (!hub.core.leave(slot) && (unwinding || g.$op !== null)) hub.core.unready(slot);
     let error = fromGuest(g.$what, thrown);
     if (unwinding && error !== thrown) {
       error = new GuestError(
@@ -277,9 +279,9 @@ export class NativeEngine implements Engine, Fires<Hub> {
     const { hub } = this;
     const owner = hub.owners[slot];
     if (owner !== VACANT) return owner as GuestGreenlet;
-    const flags = this.#records[slot * RECORD_WORDS + 3];
+    const flags = this.#records[slot * RECORD_WORDS + FLAGS];
     const instance = this.instances[flags >>> 8] as Instance;
-    this.#records[slot * RECORD_WORDS + 3] = flags | WATCHED;
+    this.#records[slot * RECORD_WORDS + FLAGS] = flags | WATCHED;
     const g = new GuestGreenlet(instance, null, []);
     g.$slot = slot;
     g.$state = State.LIVE;

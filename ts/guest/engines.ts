@@ -4,7 +4,7 @@ import { GeventError } from '../exceptions.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { BackendName } from './detect.ts';
 import { type Engine, NativeEngine, needsWasm } from './engine.ts';
-import * as bytes from './engines.generated.ts';
+import { asyncify, wasmfx } from './engines.generated.ts';
 import { JspiEngine } from './jspi.ts';
 
 /** What a program may use at most. */
@@ -33,7 +33,7 @@ export function engineOf(hub: Hub, backend: BackendName, limits: Limits): Engine
 
 function make(hub: Hub, backend: BackendName): Engine {
   if (backend === 'jspi') return new JspiEngine(hub);
-  modules[backend] ??= new WebAssembly.Module(decode(bytes[backend]));
+  modules[backend] ??= new WebAssembly.Module(decode(backend === 'asyncify' ? asyncify : wasmfx));
   const engine = new NativeEngine(hub, backend, modules[backend]);
   const before = hub.crowd;
   hub.crowd =

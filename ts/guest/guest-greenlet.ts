@@ -6,6 +6,7 @@ import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
 import { State } from '../hub/protocol.ts';
 import type { Entry, Instance } from './instance.ts';
+import type { Settle } from './jspi.ts';
 
 /** Made by `program.spawn` and `instance.spawn`: everything that is true of a Greenlet is true of it. */
 export class GuestGreenlet<T = any> extends Greenlet<T> {
@@ -16,7 +17,8 @@ export class GuestGreenlet<T = any> extends Greenlet<T> {
   /** @internal What its import gives. */ $value: unknown = undefined;
   /** @internal To be raised where it waits. */ $error: { error: unknown } | null = null;
   /** @internal Top of its shadow stack; 0: it has none. */ $stack = 0;
-  /** @internal For JSPI: lets it go on. */ $resolve: (() => void) | null = null;
+  /** @internal For JSPI: its stack pointer while it is away. */ $sp = 0;
+  /** @internal For JSPI: lets it go on. */ $settle: Settle | null = null;
 
   constructor(instance: Instance, entry: Entry | null, args: unknown[]) {
     super(null, ...args);

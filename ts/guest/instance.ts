@@ -4,7 +4,7 @@ import { describe } from '../core/clock.ts';
 import { setActive } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { jspi } from './detect.ts';
-import { Extern, type Signature } from './emit.ts';
+import { Extern, type Signature, Type } from './emit.ts';
 import { type Engine, NativeEngine } from './engine.ts';
 import { engineOf } from './engines.ts';
 import { GuestError } from './errors.ts';
@@ -45,6 +45,7 @@ export class Instance {
   #exports: Record<string, any> = {};
   #raw: Record<string, any> = {};
   readonly #entries = new Map<string, Open>();
+  readonly #spawnable = new Map<number, Open>();
   #spawnEntry = 0;
   #number = 0;
   #alive = 0;
@@ -108,7 +109,8 @@ export class Instance {
       shims.forEach((shim, i) => {
         const value = values[i];
         if (shim.kind === 'plain') {
-          made[`begin${i}`] = engine.plain(value as (...args: any[]) => unknown, shim.signature.params.length);
+          const fn = value ?? ((fn: number, arg: number) => this.#spawnIndirect(fn, arg));
+          made[`begin${i}`] = engine.plain(fn as (...args: any[]) => unknown, shim.signature.params.length);
         } else if (shim.kind === 'blocking') {
           made[`begin${i}`] = engine.beginner((value as Blocking).fn, names[i]);
           made[`complete${i}`] = engine.completer();
@@ -163,10 +165,9 @@ export class Instance {
             `${this.name} imports gevent.spawn, and has no table of functions`,
           );
         }
-        const stack = program.stackPointer === null ? {} : { sp: this.#raw[program.stackPointer] };
         const made = new WebAssembly.Instance(program.spawnedModule(), {
           e: exports as unknown as Record<string, any>,
-          i: { table, ...stack },
+          i: { table },
         }).exports;
         exports.entries.set(this.#spawnEntry, made['0']);
       };
@@ -178,19 +179,18 @@ export class Instance {
     const engine = this.engine as JspiEngine;
     const linked: Record<string, Record<string, any>> = {};
     const { Suspending } = jspi();
-    const sp = () => this.#sp;
     for (const { module, name, kind } of WebAssembly.Module.imports(this.program.module)) {
       linked[module] ??= {};
       const value = given[module]?.[name];
       const what = `${module}.${name}`;
       if (kind !== 'function') linked[module][name] = value;
-      else if (value instanceof Blocking) linked[module][name] = new Suspending(engine.blocking(value.fn, what, sp));
+      else if (value instanceof Blocking) linked[module][name] = new Suspending(engine.blocking(value.fn, what));
       else if (typeof value === 'function') {
         linked[module][name] = isDirect(value) ? value : engine.plain(value as (...args: any[]) => unknown);
       } else if (module === 'gevent' && name === 'yield') {
-        linked[module][name] = new Suspending(engine.blocking(() => engine.yielding(), what, sp));
+        linked[module][name] = new Suspending(engine.blocking(() => engine.yielding(), what));
       } else if (module === 'gevent' && name === 'sleep') {
-        linked[module][name] = new Suspending(engine.blocking((s: number) => engine.sleeping(s), what, sp));
+        linked[module][name] = new Suspending(engine.blocking((s: number) => engine.sleeping(s), what));
       } else if (module === 'gevent' && name === 'spawn') {
         linked[module][name] = (fn: number, arg: number) => this.#spawnIndirect(fn, arg);
       } else if (module === 'gevent' && ABI.has(name)) {
@@ -200,14 +200,19 @@ export class Instance {
     return linked;
   }
 
-  /** gevent.spawn under JSPI: a function of the guest's table becomes a greenlet. */
+  /** gevent.spawn where the engine cannot do it: a function of the guest's table becomes a greenlet. */
   #spawnIndirect(fn: number, arg: number): number {
-    const table = this.#raw.__indirect_function_table ?? this.#raw.table ?? this.#raw[OUR.table];
-    const run = table instanceof WebAssembly.Table ? table.get(fn) : null;
-    if (typeof run !== 'function') {
-      throw new GuestError('GEVENT_GUEST_IMPORT', `${this.name}: gevent.spawn(${fn}): no such function in its table`);
+    const key = `function ${fn}`;
+    let entry = this.#spawnable.get(fn);
+    if (entry === undefined) {
+      const table = this.#raw[OUR.table] ?? this.#raw.__indirect_function_table ?? this.#raw.table;
+      const run: unknown = table instanceof WebAssembly.Table && fn >= 0 && fn < table.length ? table.get(fn) : null;
+      if (typeof run !== 'function') {
+        throw new GuestError('GEVENT_GUEST_IMPORT', `${this.name}: gevent.spawn(${fn}): no such function in its table`);
+      }
+      entry = this.#open(key, run, { params: [Type.I32], results: [] });
+      this.#spawnable.set(fn, entry);
     }
-    const entry = { name: `spawned ${fn}`, signature: { params: [0x7f], results: [] }, run, index: 0 };
     const g = this.#make(entry, [arg]);
     g.start();
     return g.$slot;
@@ -252,23 +257,22 @@ export class Instance {
         `spawn(name): expected the name of an exported function of ${this.name}, got ${describe(name)}; there are ${there.join(', ') || 'none'}`,
       );
     }
-    const signature = this.program.signatureOf(name);
-    let run: unknown = f;
-    if (this.engine instanceof NativeEngine) {
-      const plain = signature.params.length === 0 && signature.results.length === 0;
-      const sp = this.program.stackPointer;
-      if (!plain || sp !== null) {
-        const { exports } = this.engine;
-        const i = sp === null ? { f } : { f, sp: this.#raw[sp] };
-        run = new WebAssembly.Instance(this.program.thunkModule(signature), {
-          e: exports as unknown as Record<string, any>,
-          i: i as Record<string, any>,
-        }).exports['0'];
-      }
-    } else run = jspi().promising(f);
-    const entry: Open = { name, signature, run, index: 0 };
+    const entry = this.#open(name, f, this.program.signatureOf(name));
     this.#entries.set(name, entry);
     return entry;
+  }
+
+  #open(name: string, f: unknown, signature: Signature): Open {
+    if (!(this.engine instanceof NativeEngine)) return { name, signature, run: jspi().promising(f), index: 0 };
+    const sp = this.program.stackPointer;
+    if (sp === null && signature.params.length === 0 && signature.results.length === 0) {
+      return { name, signature, run: f, index: 0 };
+    }
+    const { exports } = this.engine;
+    const i = (sp === null ? { f } : { f, sp: this.#raw[sp] }) as Record<string, any>;
+    const e = exports as unknown as Record<string, any>;
+    const run = new WebAssembly.Instance(this.program.thunkModule(signature), { e, i }).exports['0'];
+    return { name, signature, run, index: 0 };
   }
 
   /** What the module exports; calling it directly runs it at once, and it must not block then. */
@@ -293,7 +297,7 @@ export class Instance {
   /** @internal It is about to run for the first time. Gives what the engine calls. */
   $entered(g: GuestGreenlet): number {
     const entry = g.$entry as Open;
-    if (this.#sp !== null) g.$stack = this.#takeStack();
+    if (this.#sp !== null) g.$sp = g.$stack = this.#takeStack();
     ++this.#alive;
     if (this.engine instanceof NativeEngine) {
       if (entry.index === 0) entry.index = this.engine.addEntry(entry.run);
@@ -307,9 +311,14 @@ export class Instance {
     return (g.$entry as Open).run as (...args: unknown[]) => Promise<unknown>;
   }
 
-  /** @internal For JSPI: set its shadow stack pointer, before it starts. */
+  /** @internal For JSPI: put its shadow stack pointer in place, */
   $useStack(g: GuestGreenlet): void {
-    if (this.#sp !== null) this.#sp.value = g.$stack;
+    if (this.#sp !== null) this.#sp.value = g.$sp;
+  }
+
+  /** @internal and take it back. */
+  $keepStack(g: GuestGreenlet): void {
+    if (this.#sp !== null) g.$sp = this.#sp.value;
   }
 
   /** @internal JavaScript met one that a guest spawned. */
@@ -335,7 +344,7 @@ export class Instance {
   }
 
   #dropEntries(engine: NativeEngine): void {
-    for (const entry of this.#entries.values()) {
+    for (const entry of [...this.#entries.values(), ...this.#spawnable.values()]) {
       if (entry.index === 0) continue;
       engine.dropEntry(entry.index);
       entry.index = 0;

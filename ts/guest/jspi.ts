@@ -5,7 +5,7 @@
 // J1  between turns no guest runs; `running` is the slot of the one whose microtask runs
 // J2  a promise that a guest waits for is always settled in the end: one that is dropped keeps its stack for good
 
-import { Priority } from '../core/contract.ts';
+import { NIL, Priority } from '../core/contract.ts';
 import { setActive } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { isOperation, later, Operation } from '../hub/operation.ts';
@@ -15,6 +15,12 @@ import { isThenable } from '../unwind.ts';
 import { cannotSwitch, type Engine } from './engine.ts';
 import { fromGuest, GuestError } from './errors.ts';
 import type { GuestGreenlet } from './guest-greenlet.ts';
+
+/** Ends the wait of an import. */
+export interface Settle {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
 
 export class JspiEngine implements Engine {
   readonly backend = 'jspi' as const;
@@ -63,16 +69,16 @@ export class JspiEngine implements Engine {
         return;
       }
       let ended: Promise<unknown>;
-      this.#enter(g);
+      this.running = g;
       try {
         g.instance.$useStack(g);
         ended = run(...args);
       } catch (error) {
         this.#left(g, false, error);
         return;
-      } finally {
-        this.#leave();
       }
+      // Parked, or through: another may run.
+      if (this.running === g) this.running = null;
       ended.then(
         (value) => this.#left(g, true, value),
         (error: unknown) => this.#left(g, false, fromGuest(g.$what, error)),
@@ -91,27 +97,49 @@ export class JspiEngine implements Engine {
     hub.kick();
   }
 
-  resume(g: GuestGreenlet, _slot: number): number {
-    const go = g.$resolve;
-    g.$resolve = null;
-    go?.();
+  // The result is fetched here, in the loop, and settles the very promise that the platform waits for: one microtask later
+  // the guest runs, and its end is known before the loop goes on, which is two later.
+  resume(g: GuestGreenlet, slot: number): number {
+    const { hub } = this;
+    const op = g.$op as Operation<unknown>;
+    g.$op = null;
+    hub.cur = slot;
+    let value: unknown;
+    try {
+      value = op.complete(hub, slot);
+    } catch (error) {
+      hub.cur = NIL;
+      this.#go(g, false, error);
+      return Fired.SETTLED;
+    }
+    hub.cur = NIL;
+    this.#go(g, true, value);
     return Fired.SETTLED;
   }
 
   raise(g: GuestGreenlet, error: unknown): void {
-    g.$error = { error };
-    const go = g.$resolve;
-    g.$resolve = null;
-    if (go !== null) go();
-    this.hub.settledMain = true;
+    const { hub } = this;
+    const op = g.$op;
+    g.$op = null;
+    let thrown = error;
+    try {
+      op?.abandon(hub, g.$slot);
+    } catch (e) {
+      thrown = e;
+    }
+    hub.settledMain = true;
+    if (g.$settle !== null) this.#go(g, false, thrown);
+    // It was to start in this very moment.
+    else g.$concluded(false, thrown);
   }
 
-  #enter(g: GuestGreenlet): void {
+  #go(g: GuestGreenlet, ok: boolean, outcome: unknown): void {
+    const settle = g.$settle as Settle;
+    g.$settle = null;
     this.running = g;
-  }
-
-  #leave(): void {
-    this.running = null;
+    g.instance.$useStack(g);
+    if (ok) settle.resolve(outcome);
+    else settle.reject(outcome);
   }
 
   /** Call `fn` as the running greenlet. */
@@ -137,11 +165,7 @@ export class JspiEngine implements Engine {
   }
 
   /** What `Suspending` wraps. */
-  blocking(
-    fn: (...args: any[]) => unknown,
-    what: string,
-    sp: () => WebAssembly.Global | null,
-  ): (...args: any[]) => unknown {
+  blocking(fn: (...args: any[]) => unknown, what: string): (...args: any[]) => unknown {
     const { hub } = this;
     return (...args) => {
       const g = this.running;
@@ -154,21 +178,10 @@ export class JspiEngine implements Engine {
       if (this.#as(g, () => op.begin(hub, slot))) return this.#as(g, () => op.complete(hub, slot));
       g.$op = op;
       hub.kick();
-      const stack = sp()?.value as number | undefined;
+      g.instance.$keepStack(g);
       this.running = null;
-      return new Promise<void>((resolve) => {
-        g.$resolve = resolve;
-      }).then(() => {
-        this.running = g;
-        if (stack !== undefined) (sp() as WebAssembly.Global).value = stack;
-        g.$op = null;
-        const error = g.$error;
-        g.$error = null;
-        return this.#as(g, () => {
-          if (error === null) return op.complete(hub, slot);
-          op.abandon(hub, slot);
-          throw error.error;
-        });
+      return new Promise((resolve, reject) => {
+        g.$settle = { resolve, reject };
       });
     };
   }

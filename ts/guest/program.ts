@@ -220,7 +220,9 @@ export class Program {
         else plan.functions[key] = name;
       } else if (name === 'spawn') {
         if (String(signature.params) !== String(SPAWN.params)) throw missing(this.name, `${key} of another signature`);
-        add(key, { kind: 'spawn' }, null);
+        // Each needs a stack of its own, which JavaScript gives out.
+        if (this.stackPointer === null) add(key, { kind: 'spawn' }, null);
+        else add(key, { kind: 'plain', signature: SPAWN }, null);
       } else {
         const builtin = ABI.get(name);
         if (builtin === undefined) throw missing(this.name, key);
@@ -258,7 +260,7 @@ export class Program {
 
   /** @internal */
   spawnedModule(): WebAssembly.Module {
-    this.#spawned ??= new WebAssembly.Module(emitSpawned(this.stackPointer !== null));
+    this.#spawned ??= new WebAssembly.Module(emitSpawned());
     return this.#spawned;
   }
 }

@@ -41,7 +41,7 @@ export interface EngineImport {
   readonly signature: Signature;
 }
 
-/** `spawn` of the guest ABI: bound to an instance. */
+/** `spawn` of the guest ABI: bound to an instance. Only where there is no shadow stack to give out. */
 export interface SpawnImport {
   readonly kind: 'spawn';
 }
@@ -143,9 +143,9 @@ export function emitTrampolines(signatures: readonly Signature[]): Uint8Array<Ar
 export function emitThunk({ params, results }: Signature, withStack: boolean): Uint8Array<ArrayBuffer> {
   const m = new Emitter();
   const f = m.importFunc('i', 'f', { params, results });
-  const stack = stackOf(m, withStack);
+  const at = withStack ? m.importFunc('e', 'block', { params: [], results: [Type.I32] }) : -1;
   m.importMemory('e', 'frames');
-  if (withStack) m.importMemory('e', 'records');
+  const stack = stackOf(m, at);
   const refs = m.importTable('e', 'refs', Type.EXTERNREF);
   const load = params.flatMap((type, i) =>
     isReference(type) ? [...op.i32(i), ...op.tableGet(refs)] : [...op.i32(ARGUMENTS + 8 * i), ...op.load(type, 0)],
@@ -161,29 +161,22 @@ export function emitThunk({ params, results }: Signature, withStack: boolean): U
 }
 
 /** The module whose export "0" runs what guests spawn: a function of the guest's own table, with one argument. */
-export function emitSpawned(withStack: boolean): Uint8Array<ArrayBuffer> {
+export function emitSpawned(): Uint8Array<ArrayBuffer> {
   const m = new Emitter();
   const fn = m.importFunc('e', 'fn', { params: [], results: [Type.I32] });
   const arg = m.importFunc('e', 'arg', { params: [], results: [Type.I32] });
-  const stack = stackOf(m, withStack);
-  if (withStack) {
-    m.importMemory('e', 'frames');
-    m.importMemory('e', 'records');
-  }
   const table = m.importTable('i', 'table', Type.FUNCREF);
   const code = [...op.call(arg), ...op.call(fn), ...op.callIndirect(m.type(TAKES_I32), table)];
-  m.func('0', NOTHING_TO_NOTHING, [], [...stack.before, ...code, ...stack.after]);
+  m.func('0', NOTHING_TO_NOTHING, [], code);
   return m.bytes();
 }
 
-/** Put the greenlet's own shadow stack pointer in place, and take it back. */
-function stackOf(m: Emitter, withStack: boolean): { before: number[]; after: number[] } {
-  if (!withStack) return { before: [], after: [] };
-  const cur = m.importGlobal('e', 'cur', Type.I32, true);
+/** Put the greenlet's own shadow stack pointer in place, and take it back. The engine's function `block` says where it is. */
+function stackOf(m: Emitter, block: number): { before: number[]; after: number[] } {
+  if (block < 0) return { before: [], after: [] };
   const sp = m.importGlobal('i', 'sp', Type.I32, true);
-  const record = [op.globalGet(cur), op.i32(4), op.shl].flat();
   return {
-    before: [...record, ...op.loadFrom(1, 8), ...op.globalSet(sp)],
-    after: [...record, ...op.globalGet(sp), ...op.storeTo(1, 8)],
+    before: [...op.call(block), ...op.load(Type.I32, 0), ...op.globalSet(sp)],
+    after: [...op.call(block), ...op.globalGet(sp), ...op.store(Type.I32, 0)],
   };
 }
