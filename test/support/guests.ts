@@ -1,0 +1,74 @@
+// Guests for tests, compiled where they are used: from WAT by Binaryen, from AssemblyScript, and from C where clang is.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import asc from 'assemblyscript/asc';
+import binaryen from 'binaryen';
+import { whyNot } from '../../ts/guest/detect.ts';
+import { type BackendName, enableWasmfx } from '../../ts/guest/guest.ts';
+
+enableWasmfx();
+
+export const ALL_BACKENDS: readonly BackendName[] = ['asyncify', 'wasmfx', 'jspi'];
+/** Those this process has. */
+export const BACKENDS = ALL_BACKENDS.filter((backend) => whyNot(backend) === null);
+
+const FEATURES =
+  binaryen.Features.All & ~((binaryen.Features as unknown as { CompactImports?: number }).CompactImports ?? 0);
+
+/** A module from its text. */
+export function wat(text: string): Uint8Array<ArrayBuffer> {
+  const module = binaryen.parseText(text);
+  module.setFeatures(FEATURES);
+  try {
+    if (!module.validate()) throw new Error('the WAT of this test is not valid');
+    return new Uint8Array(module.emitBinary());
+  } finally {
+    module.dispose();
+  }
+}
+
+/** A module from AssemblyScript. */
+export async function assembly(source: string, ...flags: string[]): Promise<Uint8Array<ArrayBuffer>> {
+  let made: Uint8Array<ArrayBuffer> | null = null;
+  const { error, stderr } = await asc.main(['guest.ts', '-o', 'guest.wasm', '-O2', ...flags], {
+    readFile: (name: string) => (name === 'guest.ts' ? source : null),
+    writeFile: (name: string, contents: Uint8Array | string) => {
+      if (name === 'guest.wasm') made = new Uint8Array(contents as Uint8Array);
+    },
+    listFiles: () => [],
+  });
+  if (error || made === null) throw new Error(`AssemblyScript: ${error?.message}\n${stderr.toString()}`);
+  return made;
+}
+
+const CLANG = ['clang', 'clang-19', 'clang-18', 'clang-17', 'clang-16', 'clang-15', 'clang-14'].find((name) => {
+  try {
+    return /wasm32/.test(
+      execFileSync(name, ['--print-targets'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+    );
+  } catch {
+    return false;
+  }
+});
+
+/** True if C can be compiled to WebAssembly here. */
+export const hasClang = CLANG !== undefined;
+
+/** A module from C, without a library. */
+export function c(source: string, ...flags: string[]): Uint8Array<ArrayBuffer> {
+  const folder = mkdtempSync(join(tmpdir(), 'gevent-guest-'));
+  try {
+    writeFileSync(join(folder, 'guest.c'), source);
+    execFileSync(
+      CLANG as string,
+      ['--target=wasm32', '-O1', '-nostdlib', '-Wl,--no-entry', ...flags, '-o', 'guest.wasm', 'guest.c'],
+      { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    return new Uint8Array(readFileSync(join(folder, 'guest.wasm')));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
