@@ -58,10 +58,10 @@ export class SimulatedClock extends VirtualClock {
     const target = this.now() + toWaitMs(seconds, 'advance(seconds)');
     for (;;) {
       while (!hub.turn()) {
-        if (hub.asyncBodies.size > 0) {
+        if (hub.asyncBodies.size > 0 || hub.held) {
           throw new GeventError(
             'GEVENT_ASYNC_READY',
-            'advance(): an async body is ready to run; use await advanceAsync()',
+            'advance(): an async body or a guest on JSPI is ready to run; use await advanceAsync()',
           );
         }
       }

@@ -16,6 +16,7 @@ export class GuestGreenlet<T = any> extends Greenlet<T> {
   /** @internal What its import waits in. */ $op: Operation<unknown> | null = null;
   /** @internal What its import gives. */ $value: unknown = undefined;
   /** @internal To be raised where it waits. */ $error: { error: unknown } | null = null;
+  /** @internal It counts as one of its instance's. */ $inside = false;
   /** @internal Top of its shadow stack; 0: it has none. */ $stack = 0;
   /** @internal For JSPI: its stack pointer while it is away. */ $sp = 0;
   /** @internal For JSPI: lets it go on. */ $settle: Settle | null = null;

@@ -297,8 +297,10 @@ export class Instance {
   /** @internal It is about to run for the first time. Gives what the engine calls. */
   $entered(g: GuestGreenlet): number {
     const entry = g.$entry as Open;
-    if (this.#sp !== null) g.$sp = g.$stack = this.#takeStack();
+    g.$inside = true;
     ++this.#alive;
+    if (this.#sp !== null) g.$sp = g.$stack = this.#takeStack();
+    else if (this.#alive > 1) this.#mindDoubt();
     if (this.engine instanceof NativeEngine) {
       if (entry.index === 0) entry.index = this.engine.addEntry(entry.run);
       idle.get(this.engine)?.delete(this);
@@ -322,12 +324,15 @@ export class Instance {
   }
 
   /** @internal JavaScript met one that a guest spawned. */
-  $met(_g: GuestGreenlet): void {
+  $met(g: GuestGreenlet): void {
+    g.$inside = true;
     ++this.#alive;
   }
 
   /** @internal It has ended, whatever it was about to do. */
   $left(g: GuestGreenlet): void {
+    if (!g.$inside) return;
+    g.$inside = false;
     if (g.$stack !== 0) {
       this.#stacks.push(g.$stack);
       g.$stack = 0;
@@ -349,6 +354,15 @@ export class Instance {
       engine.dropEntry(entry.index);
       entry.index = 0;
     }
+  }
+
+  #mindDoubt(): void {
+    const { shape, sharedStack } = this.program;
+    if (sharedStack || shape?.stackPointer.kind !== 'doubtful') return;
+    throw new GuestError(
+      'GEVENT_GUEST_STACK_POINTER',
+      `${this.name}: ${shape.stackPointer.why}, and may be a stack pointer; before several greenlets run in one instance, say so by load({ stackPointer: number, name or null })`,
+    );
   }
 
   /** @internal A shadow stack for one more greenlet. */

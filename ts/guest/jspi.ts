@@ -1,15 +1,17 @@
 // The jspi backend: each greenlet is one call of a promising export, and the platform parks its stack while an import's
 // promise is pending. The order is ours all the same: a guest that waits has a slot in the core, and its promise is settled
-// when the slot's turn comes, one at a time; the loop then lets microtasks run before it goes on, as it does for async bodies.
+// when the slot's turn comes, one at a time; the loop then waits, letting microtasks run, until the guest parks or ends.
 //
-// J1  between turns no guest runs; `running` is the slot of the one whose microtask runs
+// J1  `running` is the guest that runs, from its turn until it parks or ends, and hub.held is true just then
 // J2  a promise that a guest waits for is always settled in the end: one that is dropped keeps its stack for good
 
 import { NIL, Priority } from '../core/contract.ts';
-import { setActive } from '../hub/current.ts';
+import { debugging, setActive } from '../hub/current.ts';
+import { NOTHING, traced } from '../hub/drive.ts';
 import type { Hub } from '../hub/hub.ts';
 import { isOperation, later, Operation } from '../hub/operation.ts';
 import { Fired } from '../hub/protocol.ts';
+import type { RawGreenlet } from '../hub/raw.ts';
 import { until } from '../until.ts';
 import { isThenable } from '../unwind.ts';
 import { cannotSwitch, type Engine } from './engine.ts';
@@ -47,10 +49,8 @@ export class JspiEngine implements Engine {
 
   begin(g: GuestGreenlet, _slot: number): number {
     if (this.#stacks >= this.#limit) {
-      g.$concluded(
-        false,
-        new GuestError('GEVENT_GUEST_STACKS', 'there are as many stacks as the limit allows (see maxStacks)'),
-      );
+      const text = 'there are as many stacks as the limit allows (see maxStacks)';
+      g.$concluded(false, new GuestError('GEVENT_GUEST_STACKS', text));
       return Fired.DONE;
     }
     try {
@@ -62,23 +62,16 @@ export class JspiEngine implements Engine {
     const run = g.instance.$runOf(g);
     const { args } = g;
     ++this.#stacks;
+    this.#enter(g);
     // In a microtask, as every later turn, so that guest code finds itself outside the loop each time.
     later(() => {
-      if (g.dead) {
-        --this.#stacks;
-        return;
-      }
       let ended: Promise<unknown>;
-      this.running = g;
       try {
-        g.instance.$useStack(g);
         ended = run(...args);
       } catch (error) {
         this.#left(g, false, error);
         return;
       }
-      // Parked, or through: another may run.
-      if (this.running === g) this.running = null;
       ended.then(
         (value) => this.#left(g, true, value),
         (error: unknown) => this.#left(g, false, fromGuest(g.$what, error)),
@@ -87,14 +80,33 @@ export class JspiEngine implements Engine {
     return Fired.SETTLED;
   }
 
+  /** It runs from now on, and the loop waits for it. */
+  #enter(g: GuestGreenlet): void {
+    const { hub } = this;
+    this.running = g;
+    hub.held = true;
+    g.instance.$useStack(g);
+    if (hub.tracer !== null) this.#trace(hub, g);
+  }
+
+  /** It has parked, or is through. */
+  #leave(g: GuestGreenlet): void {
+    const { hub } = this;
+    this.running = null;
+    hub.held = false;
+    if (hub.tracer !== null) this.#trace(g, hub);
+  }
+
+  #trace(from: RawGreenlet, to: RawGreenlet): void {
+    const fault = traced(this.hub, 'switch', from, to);
+    if (fault !== NOTHING) this.hub.$route(to, fault);
+  }
+
   #left(g: GuestGreenlet, ok: boolean, outcome: unknown): void {
     --this.#stacks;
-    this.running = null;
-    if (g.dead) return;
-    const { hub } = this;
-    hub.core.leave(g.$slot);
+    this.#leave(g);
     g.$concluded(ok, outcome);
-    hub.kick();
+    this.hub.kick();
   }
 
   // The result is fetched here, in the loop, and settles the very promise that the platform waits for: one microtask later
@@ -104,16 +116,14 @@ export class JspiEngine implements Engine {
     const op = g.$op as Operation<unknown>;
     g.$op = null;
     hub.cur = slot;
-    let value: unknown;
     try {
-      value = op.complete(hub, slot);
+      const value = op.complete(hub, slot);
+      hub.cur = NIL;
+      this.#go(g, true, value);
     } catch (error) {
       hub.cur = NIL;
       this.#go(g, false, error);
-      return Fired.SETTLED;
     }
-    hub.cur = NIL;
-    this.#go(g, true, value);
     return Fired.SETTLED;
   }
 
@@ -128,16 +138,13 @@ export class JspiEngine implements Engine {
       thrown = e;
     }
     hub.settledMain = true;
-    if (g.$settle !== null) this.#go(g, false, thrown);
-    // It was to start in this very moment.
-    else g.$concluded(false, thrown);
+    this.#go(g, false, thrown);
   }
 
   #go(g: GuestGreenlet, ok: boolean, outcome: unknown): void {
     const settle = g.$settle as Settle;
     g.$settle = null;
-    this.running = g;
-    g.instance.$useStack(g);
+    this.#enter(g);
     if (ok) settle.resolve(outcome);
     else settle.reject(outcome);
   }
@@ -151,7 +158,7 @@ export class JspiEngine implements Engine {
     hub.cur = g.$slot;
     ++this.#below;
     try {
-      return fn();
+      return hub.slices === null ? fn() : hub.slices.call(g.$more?.context ?? null, fn);
     } finally {
       --this.#below;
       hub.cur = cur;
@@ -172,6 +179,7 @@ export class JspiEngine implements Engine {
       const outcome = this.#as(g, () => fn.apply(g ?? undefined, args));
       const op = isOperation(outcome) ? outcome : isThenable(outcome) ? until(outcome) : null;
       if (op === null) return outcome;
+      if (debugging) hub.debug.consumed(op);
       if (g === null) throw cannotSwitch(false, what);
       if (this.#below > 0) throw cannotSwitch(true, what);
       const slot = g.$slot;
@@ -179,7 +187,7 @@ export class JspiEngine implements Engine {
       g.$op = op;
       hub.kick();
       g.instance.$keepStack(g);
-      this.running = null;
+      this.#leave(g);
       return new Promise((resolve, reject) => {
         g.$settle = { resolve, reject };
       });

@@ -25,8 +25,11 @@ export interface LoadOptions {
   name?: string;
   /** Bytes of shadow stack for each greenlet after the first of an instance. Default 65536. */
   stackSize?: number;
-  /** The exported global that is the shadow stack pointer; null: there is none. Default: found by name. */
-  stackPointer?: string | null;
+  /**
+   * The global that is the shadow stack pointer: its number in the module, or the name it is exported by; null: there is none.
+   * Default: found by name, or by what LLVM's linker leaves in a module.
+   */
+  stackPointer?: string | number | null;
   /** asyncify: bytes of frames that one greenlet may leave behind when it switches. Default 1 MiB. */
   frameLimit?: number;
   /** wasmfx, jspi: stacks alive at a time, in this thread. Default 4096. */
@@ -104,8 +107,9 @@ export class Program {
     this.stackPointer = this.#findStack(options.stackPointer);
   }
 
-  #findStack(named: string | null | undefined): string | null {
+  #findStack(named: string | number | null | undefined): string | null {
     if (named === null) return null;
+    if (typeof named === 'number') return OUR.sp;
     const exported = WebAssembly.Module.exports(this.module).filter((it) => it.kind === 'global');
     if (named !== undefined) {
       if (exported.some((it) => it.name === named)) return named;
@@ -327,7 +331,7 @@ async function loading(source: Uint8Array | WebAssembly.Module, options: LoadOpt
     stackSize: options.stackSize ?? 65536,
   };
   const bytes = source instanceof Uint8Array ? source : null;
-  const shape = bytes === null ? null : readShape(bytes);
+  const shape = bytes === null ? null : withStackPointer(readShape(bytes), options.stackPointer);
   if (options.backend === 'wasmfx') enableWasmfx();
   const choice = await choose(shape, options);
   const { backend } = choice;
@@ -337,6 +341,7 @@ async function loading(source: Uint8Array | WebAssembly.Module, options: LoadOpt
     else
       ready = await asyncify(bytes, {
         blocking: blockingIn(shape, options),
+        shape,
         ...(options.cache === undefined ? {} : { cache: options.cache }),
       });
   }
@@ -362,6 +367,21 @@ async function loading(source: Uint8Array | WebAssembly.Module, options: LoadOpt
       limits,
     },
   );
+}
+
+/** What the user says of it goes before what was found. */
+function withStackPointer(shape: Shape, named: string | number | null | undefined): Shape {
+  if (named === undefined) return shape;
+  if (named === null) return { ...shape, stackPointer: { kind: 'none' } };
+  const index =
+    typeof named === 'number'
+      ? named
+      : (shape.exports.find((it) => it.kind === Extern.GLOBAL && it.name === named)?.index ?? -1);
+  const global = shape.globals[index];
+  if (global === undefined || global.type !== Type.I32 || !global.mutable || global.imported) {
+    throw new TypeError(`load({ stackPointer }): expected a mutable i32 global of the module, got ${describe(named)}`);
+  }
+  return { ...shape, stackPointer: { kind: 'global', index, from: 'llvm' } };
 }
 
 async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {

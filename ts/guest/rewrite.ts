@@ -20,6 +20,8 @@ export interface RewriteOptions {
   readonly blocking: readonly string[];
   /** Do it in this thread, whatever the size. Default false. */
   readonly here?: boolean;
+  /** The module's shape, if it is known better than by reading it. */
+  readonly shape?: Shape;
   /** Where rewritten modules are kept; false: nowhere. Default: a folder of the user's, for large ones. */
   readonly cache?: string | boolean;
 }
@@ -73,7 +75,7 @@ export const OUR = { sp: 'gevent:sp', memory: 'gevent:memory', table: 'gevent:ta
  *   locals that are references
  */
 export async function asyncify(bytes: Uint8Array, options: RewriteOptions): Promise<Uint8Array<ArrayBuffer>> {
-  const shape = readShape(bytes);
+  const shape = options.shape ?? readShape(bytes);
   if (rewritten(shape) !== null) return new Uint8Array(bytes);
   if (shape.customs.has('gevent.bundle')) return new Uint8Array(bytes);
   const imports = shape.imports.filter((it) => it.kind === Extern.FUNC).map((it) => `${it.module}.${it.name}`);
@@ -81,7 +83,8 @@ export async function asyncify(bytes: Uint8Array, options: RewriteOptions): Prom
   const blocking = imports.filter((name) =>
     wanted.some((it) => it === name || (it.endsWith('.*') && name.startsWith(it.slice(0, -1)))),
   );
-  const key = await keyOf(bytes, blocking);
+  const sp = shape.stackPointer.kind === 'global' ? shape.stackPointer.index : -1;
+  const key = await keyOf(bytes, [...blocking, String(sp)]);
   const remembered = memory.get(key)?.deref();
   if (remembered !== undefined) return remembered;
   const store = bytes.length >= LARGE || typeof options.cache === 'string' ? diskCache(options.cache ?? true) : null;

@@ -123,6 +123,7 @@ export class Hub extends RawGreenlet {
   /** @internal Async bodies that have not ended. */ readonly asyncBodies = new Set<RawGreenlet>();
   /** @internal Armed timers that do not keep the loop going. */ unrefTimers = 0;
   /** @internal Active watchers that keep the loop going, timers aside. */ refs = 0;
+  /** @internal A guest runs in microtasks, and the loop waits until it parks or ends. */ held = false;
   /** @internal Runs slots that nobody here owns: of guests that guests have spawned. */ crowd: Fires<Hub> | null =
     null;
 
@@ -428,6 +429,10 @@ export class Hub extends RawGreenlet {
   #run(fresh: boolean): void {
     if (this.#draining || this.#destroyed) return;
     this.#scheduled = true;
+    if (this.held) {
+      later(this.#continue);
+      return;
+    }
     const outcome = this.#slice(fresh);
     if (outcome === Pass.SETTLED) {
       // Two microtasks later: the continuations run in the first round, and what they await next is consumed in the second.
