@@ -61,7 +61,7 @@ export class SimulatedClock extends VirtualClock {
         if (hub.asyncBodies.size > 0 || hub.held) {
           throw new GeventError(
             'GEVENT_ASYNC_READY',
-            'advance(): an async body or a guest on JSPI is ready to run; use await advanceAsync()',
+            'advance(): an async body is ready to run; use await advanceAsync()',
           );
         }
       }
