@@ -94,7 +94,7 @@ compare_constants() {
 build() {
   rm -rf dist
   mkdir dist
-  rolldown $(entries) --format esm --platform neutral --sourcemap --dir dist --log-level warn >/dev/null
+  rolldown $(entries) --format esm --platform neutral --external binaryen --sourcemap --dir dist --log-level warn >/dev/null
   esbuild ts/core/debug.generated.ts --outdir=dist --log-level=warning
   trap 'rm -f dist/tsconfig.json' EXIT
   cat >dist/tsconfig.json <<<'{
