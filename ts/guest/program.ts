@@ -1,8 +1,8 @@
 // Loading a guest: which backend, what its imports become, and what is known of it.
 
 import { describe } from '../core/clock.ts';
-import { getHub, type Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
+import { getHub, type Hub } from '../hub.ts';
 import { until } from '../until.ts';
 import { type BackendName, enableWasmfx, wasmfxAllowed, whyNot } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
