@@ -13,7 +13,7 @@ import type { Duplex } from 'node:stream';
 import { describe, type Seconds, toWaitMs } from '../../core/clock.ts';
 import { GeventError, isControl } from '../../exceptions.ts';
 import { Framed } from '../../framed.ts';
-import { spawnRaw } from '../../gevent.ts';
+import { killall, spawnRaw } from '../../gevent.ts';
 import { Greenlet } from '../../gevent-greenlet.ts';
 import { setActive } from '../../hub/current.ts';
 import type { Hub } from '../../hub/hub.ts';
@@ -247,7 +247,7 @@ export class HTTPServer {
   }
 
   /**
-   * Close, wait `timeout` seconds for requests under way, then kill their greenlets and close their connections.
+   * Close, wait `timeout` seconds for requests under way, then kill their greenlets, which are answered 500, and close what is left.
    * Acts at once. Switch point.
    */
   stop(timeout: Limit = this.stopTimeout): Operation<void> {
@@ -270,14 +270,15 @@ export class HTTPServer {
       limit.cancel();
     }
     this.#waiting = [];
-    for (const [outgoing, greenlet] of this.#open) {
-      if (greenlet instanceof Greenlet) greenlet.kill({ block: false });
-      outgoing.destroy();
+    const left = [...this.#open.values(), ...this.#upgraded.values()].filter((g) => g instanceof Greenlet);
+    // They may say good-bye to their clients: 500, or a close frame.
+    const patience = new Timeout(1);
+    try {
+      yield* killall(left, { timeout: patience });
+    } catch (error) {
+      if (error !== patience) throw error;
     }
-    for (const [socket, greenlet] of this.#upgraded) {
-      if (greenlet instanceof Greenlet) greenlet.kill({ block: false });
-      socket.destroy();
-    }
+    for (const socket of this.#upgraded.keys()) socket.destroy();
     this.server.closeAllConnections();
     yield* until(this.#stopped.promise);
     // The killed get their turn before this returns.

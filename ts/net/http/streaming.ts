@@ -4,64 +4,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe } from '../../core/clock.ts';
 import { Framed } from '../../framed.ts';
-import type { Hub } from '../../hub/hub.ts';
-import { type Operation, RowWait } from '../../hub/operation.ts';
+import type { Operation } from '../../hub/operation.ts';
 import type { Park } from '../../hub/protocol.ts';
 import { settle } from '../../unwind.ts';
+import { EmitterWait } from '../emitter.ts';
 import { ConnectionClosed } from './errors.ts';
 import { type BodyLimits, hasBody, ServerRequest, tooLarge } from './request.ts';
 
 // ---- writing --------------------------------------------------------------------------------------------------------
-
-class Write extends RowWait<void> {
-  readonly #outgoing: ServerResponse;
-  readonly #chunk: string | Uint8Array;
-  #hub: Hub | null = null;
-
-  constructor(outgoing: ServerResponse, chunk: string | Uint8Array) {
-    super();
-    this.#outgoing = outgoing;
-    this.#chunk = chunk;
-  }
-
-  describe(): string {
-    return 'write of an HTTP body, until the client has read';
-  }
-
-  begin(hub: Hub, slot: number): boolean {
-    this.use();
-    const outgoing = this.#outgoing;
-    if (outgoing.destroyed || outgoing.writableEnded) throw new ConnectionClosed('write of an HTTP body');
-    if (outgoing.write(this.#chunk)) return true;
-    this.#hub = hub;
-    this.wait(hub, slot, null);
-    ++hub.foreign;
-    outgoing.once('drain', this.#go).once('close', this.#go);
-    return false;
-  }
-
-  readonly #go = (): void => {
-    this.#forget();
-    this.wake(this.#hub as Hub, false);
-  };
-
-  #forget(): void {
-    const hub = this.#hub;
-    if (hub === null || !this.waiting) return;
-    --hub.foreign;
-    this.#outgoing.off('drain', this.#go).off('close', this.#go);
-  }
-
-  complete(hub: Hub): void {
-    this.unwait(hub);
-    if (this.#outgoing.destroyed) throw new ConnectionClosed('write of an HTTP body');
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    this.#forget();
-    super.abandon(hub, slot);
-  }
-}
 
 /**
  * Write a part of the body of Node's response. Switch point only if the client reads more slowly than this is written.
@@ -71,7 +21,19 @@ export function write(outgoing: ServerResponse, chunk: string | Uint8Array): Ope
   if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
     throw new TypeError(`write(response, chunk): expected a string or bytes, got ${describe(chunk)}`);
   }
-  return new Write(outgoing, chunk);
+  const what = 'write of an HTTP body, until the client has read';
+  return new EmitterWait({
+    what,
+    emitter: outgoing,
+    events: ['drain', 'close'],
+    begin() {
+      if (outgoing.destroyed || outgoing.writableEnded) throw new ConnectionClosed('write of an HTTP body');
+      return outgoing.write(chunk);
+    },
+    end() {
+      if (outgoing.destroyed) throw new ConnectionClosed('write of an HTTP body');
+    },
+  });
 }
 
 /** What a streamed body is written to. */
@@ -179,103 +141,28 @@ export function* runStreamed(outgoing: ServerResponse, body: Streamed): Generato
 
 // ---- waiting for the end --------------------------------------------------------------------------------------------
 
-class Ended extends RowWait<void> {
-  readonly #outgoing: ServerResponse;
-  #hub: Hub | null = null;
-
-  constructor(outgoing: ServerResponse) {
-    super();
-    this.#outgoing = outgoing;
-  }
-
-  describe(): string {
-    return 'the end of an HTTP response';
-  }
-
-  begin(hub: Hub, slot: number): boolean {
-    this.use();
-    const outgoing = this.#outgoing;
-    if (outgoing.writableEnded || outgoing.destroyed) return true;
-    this.#hub = hub;
-    this.wait(hub, slot, null);
-    ++hub.foreign;
-    outgoing.once('finish', this.#go).once('close', this.#go);
-    return false;
-  }
-
-  readonly #go = (): void => {
-    this.#forget();
-    this.wake(this.#hub as Hub, false);
-  };
-
-  #forget(): void {
-    if (this.#hub === null || !this.waiting) return;
-    --this.#hub.foreign;
-    this.#outgoing.off('finish', this.#go).off('close', this.#go);
-  }
-
-  complete(hub: Hub): void {
-    this.unwait(hub);
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    this.#forget();
-    super.abandon(hub, slot);
-  }
-}
-
 /** @internal Wait until somebody has ended the response, or the connection is gone. */
 export function ended(outgoing: ServerResponse): Operation<void> {
-  return new Ended(outgoing);
+  return new EmitterWait({
+    what: 'the end of an HTTP response',
+    emitter: outgoing,
+    events: ['finish', 'close'],
+    begin: () => outgoing.writableEnded || outgoing.destroyed,
+    end() {},
+  });
 }
 
 // ---- reading --------------------------------------------------------------------------------------------------------
 
-/** Waits until Node has more of the body, or it is over. */
-class Readable extends RowWait<void> {
-  readonly #incoming: IncomingMessage;
-  #hub: Hub | null = null;
-
-  constructor(incoming: IncomingMessage) {
-    super();
-    this.#incoming = incoming;
-  }
-
-  describe(): string {
-    return 'read of an HTTP body';
-  }
-
-  begin(hub: Hub, slot: number): boolean {
-    this.use();
-    const incoming = this.#incoming;
-    if (incoming.readableLength > 0 || incoming.readableEnded || incoming.destroyed) return true;
-    this.#hub = hub;
-    this.wait(hub, slot, null);
-    ++hub.foreign;
-    incoming.on('readable', this.#go).on('end', this.#go).on('close', this.#go).on('error', this.#go);
-    return false;
-  }
-
-  readonly #go = (): void => {
-    this.#forget();
-    this.wake(this.#hub as Hub, false);
-  };
-
-  #forget(): void {
-    if (this.#hub === null || !this.waiting) return;
-    --this.#hub.foreign;
-    const incoming = this.#incoming;
-    incoming.off('readable', this.#go).off('end', this.#go).off('close', this.#go).off('error', this.#go);
-  }
-
-  complete(hub: Hub): void {
-    this.unwait(hub);
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    this.#forget();
-    super.abandon(hub, slot);
-  }
+/** Wait until Node has more of the body, or it is over. */
+function readable(incoming: IncomingMessage): Operation<void> {
+  return new EmitterWait({
+    what: 'read of an HTTP body',
+    emitter: incoming,
+    events: ['readable', 'end', 'close', 'error'],
+    begin: () => incoming.readableLength > 0 || incoming.readableEnded || incoming.destroyed,
+    end() {},
+  });
 }
 
 /**
@@ -342,7 +229,7 @@ export class BodyReader {
         this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
       } else if (incoming.readableEnded) this.#over = true;
       else if (incoming.destroyed) throw new ConnectionClosed('read of an HTTP body');
-      else yield* new Readable(incoming);
+      else yield* readable(incoming);
     }
   }
 }
