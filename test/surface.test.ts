@@ -63,6 +63,15 @@ const samples: Record<string, () => object> = {
     return handler;
   },
   HTTPServer: () => new modules['gevent-wasm/http'].HTTPServer(0, () => 1),
+  PeriodicMonitoringThread: () => {
+    const monitor = getHub().startPeriodicMonitoringThread();
+    monitor.kill();
+    return monitor;
+  },
+  PeriodicMonitorThreadStartedEvent: () => new modules['gevent-wasm/events'].PeriodicMonitorThreadStartedEvent({}),
+  EventLoopBlocked: () => new modules['gevent-wasm/events'].EventLoopBlocked(null, 1, [], getHub()),
+  MemoryUsageThresholdExceeded: () => new modules['gevent-wasm/events'].MemoryUsageThresholdExceeded(1, 1, {}),
+  MemoryUsageUnderThreshold: () => new modules['gevent-wasm/events'].MemoryUsageUnderThreshold(1, 1, {}, 1),
   GreenletTree: () => modules['gevent-wasm/util'].GreenletTree.forest()[0],
   Hub: () => getHub(),
   Waiter: () => new modules['gevent-wasm/hub'].Waiter(),

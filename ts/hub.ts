@@ -5,7 +5,7 @@ import type { Core } from './core/contract.ts';
 import { createWasmCore } from './core/wasm.ts';
 import { GeventError } from './exceptions.ts';
 import { setHubMaker } from './hub/current.ts';
-import { Hub, type HubOptions } from './hub/hub.ts';
+import { Hub, type HubOptions, setMonitorMaker } from './hub/hub.ts';
 
 /** The core that `config.core` or `name` asks for. */
 export function createCore(name: 'wasm' | 'pure' = config.core): Core {
@@ -41,15 +41,26 @@ export function createHub(options: CreateHubOptions = {}): Hub {
   });
 }
 
+// Loaded when it is asked for, too; loading it sets the maker that it has.
+setMonitorMaker((hub) => {
+  const { createRequire } = globalThis.process?.getBuiltinModule?.('node:module') ?? {};
+  if (createRequire === undefined)
+    throw new GeventError('GEVENT_NO_MONITOR', 'there is no monitor here: it needs threads');
+  const file = import.meta.url.endsWith('.ts') ? './sys/monitor.ts' : './monitor.js';
+  const { PeriodicMonitoringThread } = createRequire(import.meta.url)(file);
+  return new PeriodicMonitoringThread(hub);
+});
+
 setHubMaker(() => {
   const hub = new Hub({ core: createCore() });
   if (config.dumpSignal !== null) hub.dumpOn(config.dumpSignal);
+  if (config.monitorThread) hub.startPeriodicMonitoringThread();
   return hub;
 });
 
 export type { Clock } from './core/clock.ts';
 export { Dump, type Dumped } from './hub/dump.ts';
-export { getHub, Hub, type HubOptions } from './hub/hub.ts';
+export { getHub, Hub, type HubOptions, type Monitor } from './hub/hub.ts';
 export {
   AsyncWatcher,
   Callback,

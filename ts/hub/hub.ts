@@ -115,6 +115,9 @@ export class Hub extends RawGreenlet {
   /** @internal A raw switch gave control to a waiting main. */ settledMain = false;
   /** @internal */ readonly mainWaiters = new WaiterList();
   /** @internal */ waiterSerial = 0;
+  /** @internal Its first number is raised with every switch, for a monitor that looks at it. */ pulse: Int32Array | null =
+    null;
+  /** Who watches it, or null. */ periodicMonitoringThread: Monitor | null = null;
   /** @internal Those who wait for the loop to have nothing left. */ readonly joiners = new Set<JoinHub>();
   /** @internal Present while the program uses AsyncLocalStorage. */ slices: Slices | null = null;
   /** @internal */ tracer: Tracer | null = null;
@@ -500,7 +503,8 @@ export class Hub extends RawGreenlet {
   /** Phase 1: the ready ring, a batch at a time. */
   #pass(): number {
     for (;;) {
-      const outcome = this.slices === null && this.tracer === null ? this.#runBatch() : runWithCare(this);
+      const outcome =
+        this.slices === null && this.tracer === null && this.pulse === null ? this.#runBatch() : runWithCare(this);
       if (outcome !== Pass.BATCH) return outcome;
       if (this.#checkpoint()) return Pass.TIME;
     }
@@ -508,6 +512,7 @@ export class Hub extends RawGreenlet {
 
   /** @internal Run one slot whose turn has come. True if a promise was settled. */
   $fireSlot(slot: number): boolean {
+    if (this.pulse !== null) ++this.pulse[0];
     if (this.bodies[slot] === null) {
       this.cur = NIL;
       this.aside = this;
@@ -872,10 +877,20 @@ export class Hub extends RawGreenlet {
     };
   }
 
+  /**
+   * Have a thread watch for greenlets that block the loop, and for memory; see `gevent-wasm/monitor`. Gives the one there is, if there is one.
+   * @throws GeventError `GEVENT_NO_MONITOR` where it cannot be loaded by itself
+   */
+  startPeriodicMonitoringThread(): Monitor {
+    this.periodicMonitoringThread ??= makeMonitor(this);
+    return this.periodicMonitoringThread;
+  }
+
   /** End the hub: pending timers and callbacks never run, and `getHub()` makes a new one. */
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
+    this.periodicMonitoringThread?.kill();
     this.#disarmTimer();
     this.#stopIdle();
     unwatchStores(this);
@@ -896,6 +911,20 @@ export class Hub extends RawGreenlet {
   override toString(): string {
     return `<${this.$label}>`;
   }
+}
+
+/** What a hub knows of its monitor; see sys/monitor.ts. */
+export interface Monitor {
+  kill(): void;
+}
+
+let makeMonitor: (hub: Hub) => Monitor = () => {
+  throw new GeventError('GEVENT_NO_MONITOR', "no monitor is loaded: import 'gevent-wasm/monitor' first");
+};
+
+/** @internal Set by the layer above. */
+export function setMonitorMaker(maker: typeof makeMonitor): void {
+  makeMonitor = maker;
 }
 
 let spawnOn: (hub: Hub, fn: (...args: any[]) => unknown, args: unknown[]) => unknown = () => undefined;
