@@ -15,6 +15,7 @@ export const ROWKIND_EVENT: u32 = 1;
 export const ROWKIND_SEMAPHORE: u32 = 2;
 export const ROWKIND_LATCH: u32 = 3;
 export const ROWKIND_CHANNEL: u32 = 4;
+export const ROWKIND_QUEUE: u32 = 5;
 
 export const WHY_WOKEN: u32 = 0;
 export const WHY_TIMED_OUT: u32 = 1;

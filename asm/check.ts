@@ -6,9 +6,11 @@ import {
   MAX_SLOTS,
   NIL,
   ROLE_TAKE,
+  ROLE_WAIT,
   ROWKIND_CHANNEL,
   ROWKIND_LATCH,
   ROWKIND_LIST,
+  ROWKIND_QUEUE,
   ROWKIND_SEMAPHORE,
   WORD_HEAD,
   WORD_MASK,
@@ -136,9 +138,9 @@ function verifyList(row: u32): void {
     assert(++count <= waiting(row), 'W1: the list is longer than its count');
     assert(isAlive(slot) && rowOf(slot) === row, 'W1: a waiter knows nothing of it');
     assert(load<u32>(PREV + (usize(slot) << 2)) === previous, 'W1: a waiter does not point back');
-    if (rowKind(row) === ROWKIND_CHANNEL) {
+    if (rowKind(row) >= ROWKIND_CHANNEL) {
       assert(
-        u32(role(slot) === ROLE_TAKE) === u32(edge(row) !== NIL && (!edgeSeen || slot === edge(row))),
+        u32(role(slot) !== ROLE_WAIT) === u32(edge(row) !== NIL && (!edgeSeen || slot === edge(row))),
         'C1: a getter among the putters',
       );
     }
@@ -154,12 +156,15 @@ function verifyList(row: u32): void {
 function verifyWord(row: u32): void {
   const kind = rowKind(row);
   const channel = kind === ROWKIND_CHANNEL;
+  const queue = kind === ROWKIND_QUEUE;
   const pairs = edge(row) !== NIL && edge(row) !== last(row);
-  if (note(row) === NONE)
+  if (note(row) === NONE && queue) assert(edge(row) === NIL || value(row) === 0, 'Q1: nobody will wake the getters');
+  else if (note(row) === NONE)
     assert(channel ? !pairs : value(row) === 0 || waiting(row) === 0, 'N2: nobody will wake the waiters');
-  if (note(row) !== PASS || kind === ROWKIND_LATCH) assert(channel || edge(row) === NIL, 'P1: an edge without a pass');
+  if (note(row) !== PASS || kind === ROWKIND_LATCH)
+    assert(channel || queue || edge(row) === NIL, 'P1: an edge without a pass');
   assert(value(row) >= 0, 'P2: a negative word');
-  if (kind !== ROWKIND_SEMAPHORE) assert(value(row) <= 1, 'P2: a flag is 0 or 1');
+  if (kind !== ROWKIND_SEMAPHORE && !queue) assert(value(row) <= 1, 'P2: a flag is 0 or 1');
   if (kind === ROWKIND_LIST || channel) assert(value(row) === 0, 'P2: a word without meaning');
 }
 

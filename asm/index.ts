@@ -3,6 +3,7 @@
 export { counter, init } from './accounts';
 export { balance, chanGet, chanPut, partner } from './channel';
 export { RING, rowRoom, slotRoom, WORDS } from './layout';
+export { queueItems, queueLimit, queueStep, queueWait } from './queue';
 export { ready, readyFront, unready } from './ready';
 export { first, rowFree, rowNew, value, waiting } from './rows';
 export { free, handle, place, resolve, rowOf, take, takeReady, why } from './slots';

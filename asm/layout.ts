@@ -20,12 +20,13 @@
 //          ROLE    u8  a slot  what it waits to do, Role                                waiters.ts
 //          FIRST    u32 a row   head of its list, or NIL; chains free rows                waiters.ts, rows.ts
 //          LAST     u32 a row   tail of its list, or NIL                                  waiters.ts, rows.ts
-//          EDGE     u32 a row   last of the pass under way; CHANNEL: last getter          waiters, sync, channel.ts
+//          EDGE     u32 a row   last of the pass under way; CHANNEL, QUEUE: last getter   waiters, sync, channel.ts
 //          COUNT    u32 a row   slots in its list                                         waiters.ts, rows.ts
 //          TAKERS   u32 a row   slots in it that wait to take something                   waiters.ts, rows.ts
-//          VALUE    i32 a row   permits, flag, fired                                      sync.ts, rows.ts
+//          VALUE    i32 a row   permits, items, flag, fired                               sync, queue.ts, rows.ts
+//          LIMIT    i32 a row   QUEUE: most items                                         queue.ts, rows.ts
 //          ROWKIND  u8  a row   what it is; DEAD                                          rows.ts
-//          NOTE     u8  a row   its notification: NONE, PENDING or PASS                   rows.ts, sync.ts, channel.ts
+//          NOTE     u8  a row   its notification: NONE, PENDING, PASS or GETS             rows, sync, channel, queue.ts
 //
 // One column per field, one row per slot (or row) of the scheduler. The blocks stand in this order without gaps, so
 // growing one slides those behind it up: no block is ever left behind, and memory is the sum of the columns. RING comes
@@ -76,6 +77,7 @@ export let EDGE: usize = 0;
 export let COUNT: usize = 0;
 export let TAKERS: usize = 0;
 export let VALUE: usize = 0;
+export let LIMIT: usize = 0;
 export let ROWKIND: usize = 0;
 export let NOTE: usize = 0;
 
@@ -132,7 +134,7 @@ export function reserve(slots: u32, rows: u32): bool {
   const lanes = idles + u64(chunksFor(slots)) * 4;
   const next = lanes + u64(lane) * LANE_COUNT * 4;
   const first = padded(next + u64(slots) * 23);
-  const end = first + u64(rows) * 26;
+  const end = first + u64(rows) * 30;
 
   const pages = (end + 0xffff) >> 16;
   if (pages > maxPages) return false;
@@ -141,8 +143,9 @@ export function reserve(slots: u32, rows: u32): bool {
   // From the last block to the first: each moves up into room that was free, or that the one behind it has just left.
   const s = usize(slots) << 2;
   const r = usize(rows) << 2;
-  NOTE = slide(NOTE, usize(first) + r * 6 + rows, rowRoom);
-  ROWKIND = slide(ROWKIND, usize(first) + r * 6, rowRoom);
+  NOTE = slide(NOTE, usize(first) + r * 7 + rows, rowRoom);
+  ROWKIND = slide(ROWKIND, usize(first) + r * 7, rowRoom);
+  LIMIT = slide(LIMIT, usize(first) + r * 6, rowRoom << 2);
   VALUE = slide(VALUE, usize(first) + r * 5, rowRoom << 2);
   TAKERS = slide(TAKERS, usize(first) + r * 4, rowRoom << 2);
   COUNT = slide(COUNT, usize(first) + r * 3, rowRoom << 2);

@@ -12,13 +12,15 @@
 //   N2  a row that is ready for those who wait has a notification under way; without it they would never wake
 //   N3  below `rowTop` a row is alive or in the free chain; from there on none was ever used
 
-import { NIL, ROWKIND_CHANNEL } from './abi';
-import { COUNT, EDGE, FIRST, LAST, maxRooms, NOTE, ROWKIND, rowRoom, slotRoom, TAKERS, VALUE } from './layout';
+import { NIL, ROWKIND_QUEUE } from './abi';
+import { COUNT, EDGE, FIRST, LAST, LIMIT, maxRooms, NOTE, ROWKIND, rowRoom, slotRoom, TAKERS, VALUE } from './layout';
 import { grow, punch, push } from './ready';
 
 export const NONE: u32 = 0;
 export const PENDING: u32 = 1;
 export const PASS: u32 = 2;
+/** QUEUE: the pass goes on with a getter. */
+export const GETS: u32 = 3;
 /** ROWKIND of a row that is not alive. */
 export const DEAD: u32 = 7;
 
@@ -28,7 +30,7 @@ export let freeRow: u32 = NIL;
 
 /** The last row freed if there is one. NIL, and nothing has changed, when there is no memory for more. */
 export function rowNew(kind: u32, value: i32): u32 {
-  assert(kind <= ROWKIND_CHANNEL, 'rowNew: no such kind');
+  assert(kind <= ROWKIND_QUEUE, 'rowNew: no such kind');
   assert(value >= 0, 'rowNew: a negative word');
   let row = freeRow;
   if (row !== NIL) {
@@ -44,6 +46,7 @@ export function rowNew(kind: u32, value: i32): u32 {
   store<u32>(COUNT + at, 0);
   store<u32>(TAKERS + at, 0);
   store<i32>(VALUE + at, value);
+  store<i32>(LIMIT + at, i32.MAX_VALUE);
   store<u8>(ROWKIND + row, kind);
   store<u8>(NOTE + row, NONE);
   ++rows;
@@ -95,6 +98,14 @@ export function value(row: u32): i32 {
 
 export function setValue(row: u32, value: i32): void {
   store<i32>(VALUE + (usize(row) << 2), value);
+}
+
+export function limit(row: u32): i32 {
+  return load<i32>(LIMIT + (usize(row) << 2));
+}
+
+export function setLimit(row: u32, limit: i32): void {
+  store<i32>(LIMIT + (usize(row) << 2), limit);
 }
 
 export function first(row: u32): u32 {

@@ -8,11 +8,12 @@
 // is by now, and those who parked since while the row was ready. A LATCH has no edge: its pass ends with its list.
 //
 // Invariants, walked by check.ts:
-//   P1  but for channels, EDGE is NIL outside a pass, and always for a LIST or a LATCH
+//   P1  but for channels and queues, EDGE is NIL outside a pass, and always for a LIST or a LATCH
 //   P2  a word is 0 or more; a flag is 0 or 1; a LIST's word is 0
 
-import { NIL, ROLE_TAKE, ROLE_WAIT, ROWKIND_CHANNEL, ROWKIND_LATCH, ROWKIND_SEMAPHORE } from './abi';
+import { NIL, ROLE_TAKE, ROLE_WAIT, ROWKIND_CHANNEL, ROWKIND_LATCH, ROWKIND_QUEUE, ROWKIND_SEMAPHORE } from './abi';
 import { forgetPair, notifyPair } from './channel';
+import { notifyQueue } from './queue';
 import { pushFront } from './ready';
 import {
   edge,
@@ -34,7 +35,7 @@ import { link, role, wake } from './waiters';
 
 /** Append a loose slot to the row's list. */
 export function park(slot: u32, row: u32): void {
-  assert(rowKind(row) !== ROWKIND_CHANNEL, 'park: a channel has getters and putters');
+  assert(rowKind(row) < ROWKIND_CHANNEL, 'park: channels and queues have getters and putters');
   link(slot, row, last(row), ROLE_WAIT);
   if (value(row) === 0) return;
   if (note(row) === PASS && rowKind(row) !== ROWKIND_LATCH) setEdge(row, slot);
@@ -47,6 +48,7 @@ export function notify(row: u32): u32 {
   forgetPair();
   const kind = rowKind(row);
   if (kind === ROWKIND_CHANNEL) return notifyPair(row);
+  if (kind === ROWKIND_QUEUE) return notifyQueue(row);
   if (kind === ROWKIND_LATCH) return notifyLatch(row);
 
   if (note(row) === PENDING) {

@@ -2,14 +2,14 @@
 //
 //   row     FIRST ---> 4 <---> 9 <---> 2 <--- LAST       COUNT 3
 //   EDGE ----------------------^                         waiters up to the edge belong to the pass under way (sync.ts);
-//                                                        in a CHANNEL they are the getters, the others the putters
+//                                                        in a CHANNEL or QUEUE they are the getters, the others the putters
 // Invariants, walked by check.ts:
 //   W1  from FIRST along NEXT to LAST, and back along PREV, are the same COUNT slots, TAKERS of them to TAKE;
 //       each has ROW[slot] === row
 //   W2  a slot with ROW[slot] === NIL is in no list; `allWaiting` is the sum of COUNT
 //   W3  EDGE is NIL or in the list
 
-import { NIL, ROLE_TAKE, ROWKIND_LIST, WHY_TIMED_OUT, WHY_WOKEN } from './abi';
+import { NIL, ROLE_TAKE, ROWKIND_LIST, ROWKIND_QUEUE, WHY_TIMED_OUT, WHY_WOKEN } from './abi';
 import { COUNT, FIRST, LAST, NEXT, PREV, ROLE, ROW, TAKERS, WHY } from './layout';
 import { isQueued, push } from './ready';
 import { edge, first, isRow, rowKind, setEdge, takers, waiting } from './rows';
@@ -34,7 +34,7 @@ export function leave(slot: u32): bool {
 
 /** Move the first waiter to the ring. It, or NIL. */
 export function wakeOne(row: u32): u32 {
-  assert(rowKind(row) === ROWKIND_LIST, 'wakeOne: only a LIST has no notifier');
+  assert(rowKind(row) === ROWKIND_LIST || rowKind(row) === ROWKIND_QUEUE, 'wakeOne: the row has a notifier for that');
   const slot = first(row);
   if (slot === NIL) return NIL;
   wake(slot, row);

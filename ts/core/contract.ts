@@ -39,7 +39,7 @@ export const Kind = { GREENLET: 1, WAITER: 2, CALLBACK: 3, LINK: 4, TIMER: 5, GU
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** What a row is; see `notify` for what each does with its waiters. */
-export const RowKind = { LIST: 0, EVENT: 1, SEMAPHORE: 2, LATCH: 3, CHANNEL: 4 } as const;
+export const RowKind = { LIST: 0, EVENT: 1, SEMAPHORE: 2, LATCH: 3, CHANNEL: 4, QUEUE: 5 } as const;
 export type RowKind = (typeof RowKind)[keyof typeof RowKind];
 
 /** Why a parked slot woke. */
@@ -155,15 +155,15 @@ export interface Core {
   nextDue(nowMs: number): number;
 
   // ---- rows: waiting --------------------------------------------------------------------------------------------
-  /** A new row. `value`: EVENT 0 or 1, SEMAPHORE the permits, else 0. NIL when memory is exhausted. */
+  /** A new row. `value`: EVENT 0 or 1, SEMAPHORE the permits, QUEUE the items, else 0. NIL when memory is exhausted. */
   rowNew(kind: RowKind, value: number): number;
   /** Give an empty row back. A pending notifier entry in the ring becomes a HOLE. */
   rowFree(row: number): void;
-  /** The row's word: permits, flag, fired. */
+  /** The row's word: permits, items, flag, fired. */
   value(row: number): number;
   /** Slots in the row's list. */
   waiting(row: number): number;
-  /** First slot in the row's list, or NIL. */
+  /** First slot in the row's list, or NIL. Of a CHANNEL or QUEUE: getters, then putters. */
   first(row: number): number;
   /** The slot behind `slot` in its list, or NIL. */
   next(slot: number): number;
@@ -174,9 +174,9 @@ export interface Core {
   park(slot: number, row: number): void;
   /** Take the slot out of its row's list, if it is in one, and disarm its timer, if armed. True if it waited. */
   leave(slot: number): boolean;
-  /** LIST: move the first waiter to the ready ring, disarmed. Its slot, or NIL. */
+  /** LIST, QUEUE: move the first waiter to the ready ring, disarmed. Its slot, or NIL. */
   wakeOne(row: number): number;
-  /** LIST: move all waiters to the ready ring, in order. How many. */
+  /** LIST, QUEUE: move all waiters to the ready ring, in order, getters before putters. How many. */
   wakeAll(row: number): number;
   /**
    * Run one step of a row's notifier: what the loop does with an entry ~row that it took from the ring. Gives the waiter
@@ -187,6 +187,8 @@ export interface Core {
    *   SEMAPHORE  the same, but only while permits are left; a waiter of `semAcquire` takes one
    *   LATCH      until the list is empty, those who arrive meanwhile included; the pass ends with an extra NIL
    *   CHANNEL    one pair: the getter first, then the putter (as an entry at the front of the ring); while pairs are left
+   *   QUEUE      in turn a putter, if there is room, and its item counts from then on; and a getter, if there is an item;
+   *              until neither can go on, which ends the pass with an extra NIL
    *
    * When a pass ends on a row that is ready and has waiters, another is scheduled at the back of the ring.
    */
@@ -213,6 +215,20 @@ export interface Core {
   chanGet(row: number, slot: number): void;
   /** CHANNEL: waiting putters minus waiting getters. */
   balance(row: number): number;
+  /** QUEUE: how many items it has room for; 0: any number. Wakes nobody. A new one has room for any number. */
+  queueLimit(row: number, limit: number): void;
+  /** QUEUE: it has that many items now. Schedules the notifier if there are more and a getter waits, or fewer and a putter waits. */
+  queueItems(row: number, items: number): void;
+  /**
+   * QUEUE: park a loose slot as putter (WAIT), getter (TAKE), or as getter that leaves the item (PEEK); schedules the notifier if
+   * somebody waits on the other side, or a getter and an item meet.
+   */
+  queueWait(row: number, slot: number, role: Role): void;
+  /**
+   * QUEUE: what `notify` does for the first putter (WAIT) or getter (TAKE), now, whether or not there is room or an item. Its slot,
+   * loose and disarmed, or NIL.
+   */
+  queueStep(row: number, role: Role): number;
   /** The putter paired with the getter that `notify` gave last, or NIL. Valid until the next call of `notify`. */
   partner(): number;
 

@@ -15,9 +15,11 @@
 //
 //   row column   type  meaning
 //   KIND         u8    RowKind, or DEAD
-//   WORD         i32   permits, flag, fired
+//   WORD         i32   permits, items, flag, fired
+//   LIMIT        i32   QUEUE: most items
 //   PENDING      u8    1 while the notification is under way: ~row is in the ring, or was just taken out of it
-//   LAST         i32   last waiter of the pass that has begun, NIL if they all are gone, NO_PASS if none has begun
+//   LAST         i32   last waiter of the pass that has begun, NIL if they all are gone, NO_PASS if none has begun;
+//                      QUEUE: GETS if a getter is next in the pass that has begun, else NO_PASS
 //   HEAD, TAIL   i32   ends of a list, two lists a row: [row * 2] waiters or getters, [row * 2 + 1] putters.
 //   SIZE         i32   its length                        HEAD[row * 2] chains the free rows
 //
@@ -38,6 +40,8 @@ const SLOT_SPACE = 2 ** 24;
 const GENERATIONS = 2 ** 29;
 const DEAD = 255;
 const NO_PASS = -2;
+const GETS = -3;
+const ANY_NUMBER = 2 ** 31 - 1;
 
 /** Sizes and limits of a pure core. Tests bring the limits near; nobody else needs them. */
 export interface PureOptions {
@@ -306,6 +310,7 @@ export class PureCore implements Core {
   // Rows
   #rowKind: Uint8Array;
   #word: Int32Array;
+  #limit: Int32Array;
   #pending: Uint8Array;
   #last: Int32Array;
   #head: Int32Array;
@@ -347,6 +352,7 @@ export class PureCore implements Core {
 
     this.#rowKind = new Uint8Array(capacity);
     this.#word = new Int32Array(capacity);
+    this.#limit = new Int32Array(capacity);
     this.#pending = new Uint8Array(capacity);
     this.#last = new Int32Array(capacity);
     this.#head = new Int32Array(capacity * 2);
@@ -596,6 +602,7 @@ export class PureCore implements Core {
     this.#word[row] = value;
     this.#pending[row] = 0;
     this.#last[row] = NO_PASS;
+    this.#limit[row] = ANY_NUMBER;
     for (const list of [row * 2, row * 2 + 1]) {
       this.#head[list] = NIL;
       this.#tail[list] = NIL;
@@ -649,7 +656,7 @@ export class PureCore implements Core {
   }
 
   wakeOne(row: number): number {
-    const slot = this.#head[row * 2];
+    const slot = this.first(row);
     if (slot === NIL) return NIL;
     this.#woken(slot);
     this.ready(slot);
@@ -667,6 +674,7 @@ export class PureCore implements Core {
     const kind = this.#rowKind[row];
     if (kind === RowKind.CHANNEL) return this.#notifyPair(row);
     if (kind === RowKind.LATCH) return this.#notifyLatch(row);
+    if (kind === RowKind.QUEUE) return this.#notifyQueue(row);
 
     if (this.#last[row] === NO_PASS) this.#last[row] = this.#tail[row * 2];
     if (this.#last[row] === NIL || (kind === RowKind.SEMAPHORE && this.#word[row] === 0)) {
@@ -707,6 +715,22 @@ export class PureCore implements Core {
     this.readyFront(putter); // in front of ~row: this pair before the next
     this.#partner = putter;
     return getter;
+  }
+
+  // In turn a putter and a getter, until neither can go on.
+  #notifyQueue(row: number): number {
+    const getsFirst = this.#last[row] === GETS;
+    const canPut = this.#head[row * 2 + 1] !== NIL && this.#word[row] < this.#limit[row];
+    const canGet = this.#head[row * 2] !== NIL && this.#word[row] > 0;
+    this.#last[row] = NO_PASS;
+    if (!canPut && !canGet) {
+      this.#pending[row] = 0;
+      return NIL;
+    }
+    const puts = canPut && !(canGet && getsFirst);
+    if (puts) this.#last[row] = GETS;
+    this.#pushFront(~row);
+    return this.queueStep(row, puts ? Role.WAIT : Role.TAKE);
   }
 
   #endPass(row: number): void {
@@ -766,6 +790,7 @@ export class PureCore implements Core {
     try {
       const rowKind = grown(this.#rowKind, capacity);
       const word = grown(this.#word, capacity);
+      const limit = grown(this.#limit, capacity);
       const pending = grown(this.#pending, capacity);
       const last = grown(this.#last, capacity);
       const head = grown(this.#head, capacity * 2);
@@ -774,6 +799,7 @@ export class PureCore implements Core {
       this.#growRing(this.#capacity, capacity);
       this.#rowKind = rowKind;
       this.#word = word;
+      this.#limit = limit;
       this.#pending = pending;
       this.#last = last;
       this.#head = head;
@@ -840,6 +866,32 @@ export class PureCore implements Core {
     return this.#size[row * 2 + 1] - this.#size[row * 2];
   }
 
+  queueLimit(row: number, limit: number): void {
+    this.#limit[row] = limit === 0 ? ANY_NUMBER : limit;
+  }
+
+  queueItems(row: number, items: number): void {
+    const before = this.#word[row];
+    this.#word[row] = items;
+    if (items > before && this.#size[row * 2] > 0) this.#schedule(row);
+    if (items < before && this.#size[row * 2 + 1] > 0) this.#schedule(row);
+  }
+
+  queueWait(row: number, slot: number, role: Role): void {
+    this.#link(slot, row * 2 + (role === Role.WAIT ? 1 : 0), role);
+    const [getters, putters] = [this.#size[row * 2], this.#size[row * 2 + 1]];
+    if (getters > 0 && (putters > 0 || this.#word[row] > 0)) this.#schedule(row);
+  }
+
+  queueStep(row: number, role: Role): number {
+    const slot = this.#head[row * 2 + (role === Role.WAIT ? 1 : 0)];
+    if (slot === NIL) return NIL;
+    if (role === Role.WAIT) ++this.#word[row];
+    else if (this.#role[slot] === Role.TAKE && this.#word[row] > 0) --this.#word[row];
+    this.#woken(slot);
+    return slot;
+  }
+
   partner(): number {
     return this.#partner;
   }
@@ -871,7 +923,16 @@ export class PureCore implements Core {
 
   #bytes(): number {
     const slots = [this.#kind, this.#gen, this.#list, this.#next, this.#prev, this.#role, this.#why];
-    const rows = [this.#rowKind, this.#word, this.#pending, this.#last, this.#head, this.#tail, this.#size];
+    const rows = [
+      this.#rowKind,
+      this.#word,
+      this.#limit,
+      this.#pending,
+      this.#last,
+      this.#head,
+      this.#tail,
+      this.#size,
+    ];
     let sum = this.timers.bytes;
     for (const column of [this.words, this.ring, this.#kinds, ...slots, ...rows]) sum += column.byteLength;
     return sum;
@@ -905,6 +966,8 @@ export class PureCore implements Core {
       }
       check(lastSeen, `N3: row ${row} has lost the end of its pass`);
       check(this.#last[row] === NO_PASS || this.#pending[row] === 1, `N3: row ${row} has a pass, and no notification`);
+      const queue = this.#rowKind[row] === RowKind.QUEUE;
+      check(!queue || this.#last[row] === NO_PASS || this.#last[row] === GETS, `N3: queue ${row} has an edge`);
       check(this.#word[row] >= 0, `row ${row} has ${this.#word[row]} permits`);
       if (this.#isReady(row) && this.#size[row * 2] > 0) {
         check(this.#pending[row] === 1, `N2: row ${row} is ready, has waiters, and will not notify them`);

@@ -7,7 +7,7 @@
 //     only when they give an index that there was no room for before, which costs one comparison.
 
 import { release } from './bytes.generated.ts';
-import { type Core, type Kind, MAX_SLOTS, type NativeCore, type RowKind, Word } from './contract.ts';
+import { type Core, type Kind, MAX_SLOTS, type NativeCore, type Role, type RowKind, Word } from './contract.ts';
 
 export interface WasmCoreOptions {
   /** The build with asserts, whose `verify` looks at everything. It is in no bundle. Default: false. */
@@ -76,6 +76,10 @@ interface Exports {
   chanPut(row: number, slot: number): void;
   chanGet(row: number, slot: number): void;
   balance(row: number): number;
+  queueLimit(row: number, limit: number): void;
+  queueItems(row: number, items: number): void;
+  queueWait(row: number, slot: number, role: number): void;
+  queueStep(row: number, role: number): number;
   partner(): number;
   counter(which: number): number;
 }
@@ -114,7 +118,7 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
   const { arm, disarm, deadline, nextDeadline, beginDue, nextDue } = exports;
   const { rowNew, rowFree, value, waiting, first, next, park, leave, wakeOne, wakeAll, notify } = exports;
   const { eventSet, eventClear, eventWait, latchFire, semAcquire, semTry, semRelease } = exports;
-  const { chanPut, chanGet, balance, partner } = exports;
+  const { chanPut, chanGet, balance, partner, queueLimit, queueItems, queueWait, queueStep } = exports;
   const viewWords = () => new Int32Array(memory.buffer, WORDS.value, 4);
   const viewRing = (words: Int32Array) => new Int32Array(memory.buffer, RING.value, words[Word.MASK] + 1);
 
@@ -266,6 +270,18 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
     }
     balance(row: number): number {
       return balance(row);
+    }
+    queueLimit(row: number, limit: number): void {
+      queueLimit(row, limit);
+    }
+    queueItems(row: number, items: number): void {
+      queueItems(row, items);
+    }
+    queueWait(row: number, slot: number, how: Role): void {
+      queueWait(row, slot, how);
+    }
+    queueStep(row: number, how: Role): number {
+      return queueStep(row, how);
     }
     partner(): number {
       return partner();

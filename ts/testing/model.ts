@@ -32,11 +32,14 @@ interface Row {
   underWay: boolean;
   /** The waiters of the pass that has begun. */
   pass: Set<number> | undefined;
+  /** QUEUE: most items, and whether a putter was the last to go on in the pass that has begun. */
+  limit: number;
+  putterWent: boolean;
 }
 
 interface Waiter {
   slot: number;
-  role: 'waits' | 'takes' | 'gets' | 'puts';
+  role: 'waits' | 'takes' | 'gets' | 'peeks' | 'puts';
 }
 
 interface Timer {
@@ -124,6 +127,7 @@ class ModelCore implements Core {
 
   role(slot: number): number {
     const waiter = this.#rows.flatMap((row) => row?.waiters ?? []).find((it) => it.slot === slot);
+    if (waiter?.role === 'peeks') return Role.PEEK;
     return waiter?.role === 'takes' || waiter?.role === 'gets' ? Role.TAKE : Role.WAIT;
   }
 
@@ -213,7 +217,15 @@ class ModelCore implements Core {
       if (this.#rows.length === this.#maxSlots) return NIL;
       row = this.#rows.length;
     }
-    this.#rows[row] = { kind, value, waiters: [], underWay: false, pass: undefined };
+    this.#rows[row] = {
+      kind,
+      value,
+      waiters: [],
+      underWay: false,
+      pass: undefined,
+      limit: Infinity,
+      putterWent: false,
+    };
     this.#setEntries(this.#entries());
     return row;
   }
@@ -238,7 +250,7 @@ class ModelCore implements Core {
     return this.#row(row).waiters.length;
   }
 
-  /** Arrival order; of a channel the getters, then the putters. */
+  /** Arrival order; of a channel or queue the getters, then the putters. */
   #list(row: number): number[] {
     const { waiters } = this.#row(row);
     const putters = waiters.filter((waiter) => waiter.role === 'puts');
@@ -314,6 +326,20 @@ class ModelCore implements Core {
         this.#partner = putter.slot;
         return getter.slot;
       }
+      case RowKind.QUEUE: {
+        const { putterWent } = it;
+        const canPut = this.#putters(row).length > 0 && it.value < it.limit;
+        const canGet = this.#getters(row).length > 0 && it.value > 0;
+        it.putterWent = false;
+        if (!canPut && !canGet) {
+          it.underWay = false;
+          return NIL;
+        }
+        it.putterWent = canPut && !(canGet && putterWent);
+        const slot = this.queueStep(row, it.putterWent ? Role.WAIT : Role.TAKE);
+        this.readyFront(~row);
+        return slot;
+      }
       case RowKind.LATCH: {
         const slot = this.first(row);
         if (slot === NIL) return this.#passIsOver(row);
@@ -349,8 +375,12 @@ class ModelCore implements Core {
   }
 
   #scheduleIfReady(row: number): void {
+    if (this.#isReady(row) && this.#row(row).waiters.length > 0) this.#schedule(row);
+  }
+
+  #schedule(row: number): void {
     const it = this.#row(row);
-    if (!this.#isReady(row) || it.waiters.length === 0 || it.underWay) return;
+    if (it.underWay) return;
     it.underWay = true;
     this.ready(~row);
   }
@@ -406,6 +436,42 @@ class ModelCore implements Core {
   balance(row: number): number {
     const { waiters } = this.#row(row);
     return waiters.filter(({ role }) => role === 'puts').length - waiters.filter(({ role }) => role === 'gets').length;
+  }
+
+  #putters(row: number): Waiter[] {
+    return this.#row(row).waiters.filter(({ role }) => role === 'puts');
+  }
+
+  #getters(row: number): Waiter[] {
+    return this.#row(row).waiters.filter(({ role }) => role !== 'puts');
+  }
+
+  queueLimit(row: number, limit: number): void {
+    this.#row(row).limit = limit === 0 ? Infinity : limit;
+  }
+
+  queueItems(row: number, items: number): void {
+    const it = this.#row(row);
+    const before = it.value;
+    it.value = items;
+    if (items > before && this.#getters(row).length > 0) this.#schedule(row);
+    if (items < before && this.#putters(row).length > 0) this.#schedule(row);
+  }
+
+  queueWait(row: number, slot: number, role: Role): void {
+    const it = this.#row(row);
+    it.waiters.push({ slot, role: role === Role.WAIT ? 'puts' : role === Role.TAKE ? 'gets' : 'peeks' });
+    if (this.#getters(row).length > 0 && (this.#putters(row).length > 0 || it.value > 0)) this.#schedule(row);
+  }
+
+  queueStep(row: number, role: Role): number {
+    const [waiter] = role === Role.WAIT ? this.#putters(row) : this.#getters(row);
+    if (waiter === undefined) return NIL;
+    const it = this.#row(row);
+    if (role === Role.WAIT) it.value += 1;
+    else if (waiter.role === 'gets') it.value = Math.max(0, it.value - 1);
+    this.#wake(waiter.slot);
+    return waiter.slot;
   }
 
   partner(): number {
