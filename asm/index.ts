@@ -5,7 +5,7 @@ export { balance, chanGet, chanPut, partner } from './channel';
 export { RING, rowRoom, slotRoom, WORDS } from './layout';
 export { queueItems, queueLimit, queueStep, queueWait } from './queue';
 export { ready, readyFront, unready } from './ready';
-export { first, rowFree, rowNew, value, waiting } from './rows';
+export { first, quiet, rowFree, rowNew, value, waiting } from './rows';
 export { free, handle, place, resolve, rowOf, take, takeReady, why } from './slots';
 export { eventClear, eventSet, eventWait, latchFire, notify, park, semAcquire, semRelease, semTry } from './sync';
 export { arm, beginDue, deadline, disarm, nextDeadline } from './timers';

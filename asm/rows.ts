@@ -128,6 +128,10 @@ export function waiting(row: u32): u32 {
   return load<u32>(COUNT + (usize(row) << 2));
 }
 
+export function quiet(row: u32): bool {
+  return waiting(row) === 0 && note(row) === NONE;
+}
+
 export function takers(row: u32): u32 {
   return load<u32>(TAKERS + (usize(row) << 2));
 }

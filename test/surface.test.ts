@@ -74,6 +74,7 @@ const samples: Record<string, () => object> = {
   MemoryUsageUnderThreshold: () => new modules['gevent-wasm/events'].MemoryUsageUnderThreshold(1, 1, {}, 1),
   GreenletTree: () => modules['gevent-wasm/util'].GreenletTree.forest()[0],
   Hub: () => getHub(),
+  SimpleQueue: () => new modules['gevent-wasm/queue'].SimpleQueue(),
   Waiter: () => new modules['gevent-wasm/hub'].Waiter(),
   loop: () => getHub().loop,
   watcher: () => getHub().loop.timer(1),

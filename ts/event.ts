@@ -77,8 +77,11 @@ class Wait extends Operation<boolean> {
     return this.#flag.describe();
   }
 
+  override $inCallback(): { value: boolean } | null {
+    return this.#flag.$isUp ? WOKEN : null;
+  }
+
   override next(sent?: unknown): IteratorResult<Park, boolean> {
-    // Also in a callback of the hub, where nothing can wait.
     if (sent === RESUME || active === null || !this.#flag.$free) return super.next(sent);
     if (debugging) active.debug.consumed(this);
     return WOKEN;

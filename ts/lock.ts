@@ -253,8 +253,11 @@ class Acquire extends Operation<boolean> {
     return this.#semaphore.describe();
   }
 
+  override $inCallback(): { value: boolean } | null {
+    return this.#semaphore.acquireNowait() ? YES : null;
+  }
+
   override next(sent?: unknown): IteratorResult<Park, boolean> {
-    // Also in a callback of the hub, where nothing can wait.
     if (sent === RESUME || active === null || !this.#semaphore.acquireNowait()) return super.next(sent);
     if (debugging) active.debug.consumed(this);
     return YES;
@@ -318,6 +321,10 @@ class Try extends LimitedWait<boolean> {
 
   describe(): string {
     return 'acquire without blocking';
+  }
+
+  override $inCallback(): { value: boolean } {
+    return { value: this.complete() };
   }
 
   begin(): boolean {

@@ -163,6 +163,8 @@ export interface Core {
   value(row: number): number;
   /** Slots in the row's list. */
   waiting(row: number): number;
+  /** True if nobody waits on the row and no notification is under way: it can be given back without anybody noticing. */
+  quiet(row: number): boolean;
   /** First slot in the row's list, or NIL. Of a CHANNEL or QUEUE: getters, then putters. */
   first(row: number): number;
   /** The slot behind `slot` in its list, or NIL. */

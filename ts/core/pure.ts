@@ -628,6 +628,10 @@ export class PureCore implements Core {
     return this.#size[row * 2] + this.#size[row * 2 + 1];
   }
 
+  quiet(row: number): boolean {
+    return this.waiting(row) === 0 && this.#pending[row] === 0;
+  }
+
   // A channel's list is read as its getters, then its putters.
   first(row: number): number {
     const slot = this.#head[row * 2];

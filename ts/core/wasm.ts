@@ -59,6 +59,7 @@ interface Exports {
   rowFree(row: number): void;
   value(row: number): number;
   waiting(row: number): number;
+  quiet(row: number): number;
   first(row: number): number;
   next(slot: number): number;
   park(slot: number, row: number): void;
@@ -116,7 +117,7 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
   const { memory, WORDS, RING, slotRoom, rowRoom, counter, verify } = exports;
   const { take, takeReady, free, handle, resolve, place, rowOf, role, why, ready, readyFront, unready } = exports;
   const { arm, disarm, deadline, nextDeadline, beginDue, nextDue } = exports;
-  const { rowNew, rowFree, value, waiting, first, next, park, leave, wakeOne, wakeAll, notify } = exports;
+  const { rowNew, rowFree, value, waiting, quiet, first, next, park, leave, wakeOne, wakeAll, notify } = exports;
   const { eventSet, eventClear, eventWait, latchFire, semAcquire, semTry, semRelease } = exports;
   const { chanPut, chanGet, balance, partner, queueLimit, queueItems, queueWait, queueStep } = exports;
   const viewWords = () => new Int32Array(memory.buffer, WORDS.value, 4);
@@ -218,6 +219,9 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
     }
     waiting(row: number): number {
       return waiting(row);
+    }
+    quiet(row: number): boolean {
+      return quiet(row) !== 0;
     }
     first(row: number): number {
       return first(row);

@@ -38,7 +38,7 @@ import { Loop } from './loop.ts';
 import { later, type Operation, Waiter, WaiterList } from './operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park, RESUME } from './protocol.ts';
 import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
-import type { Waitable } from './waitable.ts';
+import type { Rowed } from './waitable.ts';
 
 const { HEAD, TAIL, MASK, BUDGET } = Word;
 
@@ -131,7 +131,8 @@ export class Hub extends RawGreenlet {
     null;
 
   /** @internal Objects whose last waiter may have left: their rows go back when there is time. */
-  readonly leftAlone: Waitable[] = [];
+  readonly leftAlone: Rowed[] = [];
+  /** @internal By slot: the item that a putter waits with on a channel. */ readonly cargo: unknown[] = [];
 
   /** @internal A virtual clock is told that nobody can go on now. */ onRest: (() => void) | null = null;
 
@@ -142,6 +143,7 @@ export class Hub extends RawGreenlet {
   #stamp = -1;
   readonly #shared: number[] = [];
   #batch = 64;
+  #mostLeftAlone = MAX_LEFT_ALONE;
   #checked: number;
   #sliceStart = 0;
   #virtualLeft = VIRTUAL_LIMIT;
@@ -233,15 +235,18 @@ export class Hub extends RawGreenlet {
   }
 
   /** @internal Nobody may be left who waits on it: look, when nothing is ready, whether its row can go back. */
-  leave(object: Waitable): void {
+  leave(object: Rowed): void {
     this.leftAlone.push(object);
     // Who never rests must not collect them without end.
-    if (this.leftAlone.length >= MAX_LEFT_ALONE || active !== this) this.#giveRowsBack();
+    if (this.leftAlone.length >= this.#mostLeftAlone || active !== this) this.#giveRowsBack();
   }
 
   #giveRowsBack(): void {
-    for (const object of this.leftAlone) object.$giveBack(this);
-    this.leftAlone.length = 0;
+    const objects = this.leftAlone;
+    let kept = 0;
+    for (const object of objects) if (!object.$giveBack(this)) objects[kept++] = object;
+    objects.length = kept;
+    this.#mostLeftAlone = MAX_LEFT_ALONE + 2 * kept;
   }
 
   /**

@@ -32,6 +32,11 @@ export abstract class Operation<T> implements PromiseLike<T> {
   /** An exception ended the wait: give back what the wait held. The slot has left the core's queues already. */
   abandon(_hub: Hub, _slot: number): void {}
 
+  /** @internal Consumed in a callback of the hub, where nothing can wait: the result if it can be had, else null. May throw. */
+  $inCallback(_hub: Hub): { value: T } | null {
+    return null;
+  }
+
   /** @internal An exception ended the wait. What it gives in place of raising that, if it is its own limit that came. */
   $caught(_hub: Hub, _error: unknown): { value: T } | null {
     return null;
@@ -48,6 +53,10 @@ export abstract class Operation<T> implements PromiseLike<T> {
     if (sent === RESUME) return { done: true, value: this.complete(hub, hub.cur) };
     if (debugging) hub.debug.consumed(this);
     if (hub.parking !== null) throw hub.undoParking();
+    if (hub.cur === NIL && hub.inCallback()) {
+      const now = this.$inCallback(hub);
+      if (now !== null) return { done: true, value: now.value };
+    }
     const slot = hub.cur === NIL ? hub.adopt(this) : hub.cur;
     if (this.begin(hub, slot)) return { done: true, value: this.complete(hub, slot) };
     hub.parking = this;
@@ -220,8 +229,8 @@ export class Waiter implements Fires<Hub>, Pending<any> {
   }
 
   start(hub: Hub): void {
-    if (hub.inCallback()) return this.#failLater(new BlockingSwitchOutError());
     const { op, owner } = this;
+    if (hub.inCallback()) return this.#inCallback(hub);
     const pending = owner === null ? hub.takeMainError() : owner.$takeError();
     if (pending !== null) return this.#failLater(pending.error);
     const list = owner === null ? hub.mainWaiters : owner.$waiters();
@@ -243,6 +252,16 @@ export class Waiter implements Fires<Hub>, Pending<any> {
       later(() => this.#succeed(value));
     } catch (error) {
       this.#leave(hub);
+      this.#failLater(error);
+    }
+  }
+
+  #inCallback(hub: Hub): void {
+    try {
+      const now = this.op.$inCallback(hub);
+      if (now === null) this.#failLater(new BlockingSwitchOutError());
+      else later(() => this.#succeed(now.value));
+    } catch (error) {
       this.#failLater(error);
     }
   }

@@ -17,11 +17,11 @@ import { Fired, type Fires } from './protocol.ts';
 
 type Callback = (source: any) => unknown;
 
-export abstract class Waitable implements RowOwner {
+/** What has a row while somebody waits on it. */
+export abstract class Rowed implements RowOwner {
   /** @internal The hub of its first use, or null. */ $hub: Hub | null = null;
   /** @internal */ $row = NIL;
   /** @internal O4 */ $alone = false;
-  #links: Map<Callback, ObjectLink> | null = null;
 
   /** @internal What `slot` waits for here, as the dump names it. */
   abstract describe(slot?: number): string;
@@ -35,6 +35,11 @@ export abstract class Waitable implements RowOwner {
   /** The hub of its first use, whose greenlets alone may wait on it. */
   get hub(): Hub | null {
     return this.$hub;
+  }
+
+  /** How many wait on it, links included. */
+  protected get $waiting(): number {
+    return this.$row === NIL ? 0 : (this.$hub as Hub).core.waiting(this.$row);
   }
 
   /** @internal The row to wait on, made if there is none. */
@@ -67,17 +72,24 @@ export abstract class Waitable implements RowOwner {
     hub.leave(this);
   }
 
-  /** @internal O4 */
-  $giveBack(hub: Hub): void {
-    this.$alone = false;
+  /** @internal O4. False: it has to be looked at again. */
+  $giveBack(hub: Hub): boolean {
     const row = this.$row;
-    if (row === NIL || hub.core.waiting(row) > 0) return;
-    this.$close(hub, row);
-    this.$row = NIL;
-    hub.core.rowFree(row);
+    if (row !== NIL && hub.core.waiting(row) === 0) {
+      // A pass goes on until its end: who joins it keeps his place.
+      if (!hub.core.quiet(row)) return false;
+      this.$close(hub, row);
+      this.$row = NIL;
+      hub.core.rowFree(row);
+    }
+    this.$alone = false;
+    return true;
   }
+}
 
-  // ---- links ----------------------------------------------------------------------------------------------------------
+/** What can be linked to as well: in the list of those who wait, a link is one of them. */
+export abstract class Waitable extends Rowed {
+  #links: Map<Callback, ObjectLink> | null = null;
 
   /**
    * Have `callback(this)` called in the hub, once, when this is or becomes ready: in its turn among those who wait, never
@@ -116,7 +128,7 @@ export abstract class Waitable implements RowOwner {
 
   /** How many wait to be told: links and greenlets. */
   linkcount(): number {
-    return this.$row === NIL ? 0 : (this.$hub as Hub).core.waiting(this.$row);
+    return this.$waiting;
   }
 
   /** @internal A link's turn has come: it is off before it is called. */

@@ -2543,6 +2543,7 @@ class Player {
       this.#ask(`value(${row})`, (core) => core.value(row));
       this.#ask(`waiting(${row})`, (core) => core.waiting(row));
       this.#ask(`first(${row})`, (core) => core.first(row));
+      this.#ask(`quiet(${row})`, (core) => core.quiet(row));
     }
     if (closely) this.#lookClosely();
   }

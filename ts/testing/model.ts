@@ -250,6 +250,10 @@ class ModelCore implements Core {
     return this.#row(row).waiters.length;
   }
 
+  quiet(row: number): boolean {
+    return this.waiting(row) === 0 && !this.#row(row).underWay;
+  }
+
   /** Arrival order; of a channel or queue the getters, then the putters. */
   #list(row: number): number[] {
     const { waiters } = this.#row(row);
