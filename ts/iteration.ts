@@ -2,7 +2,7 @@
 
 import { describe } from './core/clock.ts';
 import { GeventError } from './exceptions.ts';
-import { Framed } from './guard.ts';
+import { Framed } from './framed.ts';
 import { debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';
