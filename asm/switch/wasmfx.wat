@@ -23,6 +23,8 @@
   (import "js" "arm" (func $arm (param i32 f64) (result i32)))
   (import "js" "refuse" (func $refuse (param i32)))        ;; throws, always: 0 may not switch, 2 no slot, 3 no stack
   (import "js" "raise" (func $raise (param i32)))
+  (import "js" "stack" (func $stack (result i32)))         ;; may there be one more in this thread?
+  (import "js" "unstack" (func $unstack))
   (memory $frames (export "frames") 1)                     ;; 64: arguments and results
   (memory $records (export "records") 1 4096)
   (memory $args 1 1024)
@@ -76,6 +78,7 @@
         (global.set $idle (i32.load $next (i32.shl (local.get $w) (i32.const 2))))
         (return (local.get $w))))
     (if (i32.ge_s (global.get $count) (global.get $limit)) (then (call $refuse (i32.const 3)) (unreachable)))
+    (if (i32.eqz (call $stack)) (then (call $refuse (i32.const 3)) (unreachable)))
     (if (local.tee $w (global.get $unused))
       (then (global.set $unused (i32.load $next (i32.shl (local.get $w) (i32.const 2)))))
       (else
@@ -83,7 +86,7 @@
         (if (i32.ge_u (local.get $w) (table.size $workers))
           (then
             (if (i32.lt_s (table.grow $workers (ref.null $k) (table.size $workers)) (i32.const 0))
-              (then (call $refuse (i32.const 3)) (unreachable)))))
+              (then (call $unstack) (call $refuse (i32.const 3)) (unreachable)))))
         (global.set $top (i32.add (local.get $w) (i32.const 1)))))
     (table.set $workers (local.get $w) (cont.new $k (ref.func $worker)))
     (global.set $count (i32.add (global.get $count) (i32.const 1)))
@@ -94,6 +97,7 @@
     (global.set $idle (local.get $w)))
 
   (func $gone (param $w i32)
+    (call $unstack)
     (table.set $workers (local.get $w) (ref.null $k))
     (i32.store $next (i32.shl (local.get $w) (i32.const 2)) (global.get $unused))
     (global.set $unused (local.get $w))

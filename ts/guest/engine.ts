@@ -8,7 +8,7 @@
 // E3  whoever has a record in the engine is a living slot; the record goes before the slot does
 
 import { Counter, NIL, Priority } from '../core/contract.ts';
-import { GeventError } from '../exceptions.ts';
+import { GeventError, HubDestroyed } from '../exceptions.ts';
 import { debugging } from '../hub/current.ts';
 import { NOTHING, traced } from '../hub/drive.ts';
 import { type Hub, VACANT } from '../hub/hub.ts';
@@ -22,6 +22,7 @@ import { fromGuest, GuestError } from './errors.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
 import type { Instance } from './instance.ts';
 import { ARGUMENTS, type Switching } from './shims.ts';
+import { giveStack, noStack, takeStack } from './stacks.ts';
 
 /** What runs the guests of one backend on one hub. */
 export interface Engine {
@@ -73,6 +74,8 @@ export class NativeEngine implements Engine, Fires<Hub> {
   readonly exports: EngineExports;
   /** Instances by the number that guests spawned in them carry. */
   readonly instances: (Instance | null)[] = [];
+  /** For the text of an error. */
+  maxStacks = 0;
   readonly #freeEntries: number[] = [];
   #entryTop = 1;
   #records: Int32Array;
@@ -95,6 +98,8 @@ export class NativeEngine implements Engine, Fires<Hub> {
       raise: (slot: number) => {
         throw this.#errorOf(hub.owners[slot] as GuestGreenlet);
       },
+      stack: takeStack,
+      unstack: giveStack,
     };
     const { memory, words, ring, take, free } = native;
     const instance = new WebAssembly.Instance(module, { core: { memory, words, ring, take, free }, js });
@@ -102,6 +107,25 @@ export class NativeEngine implements Engine, Fires<Hub> {
     this.#records = new Int32Array(this.exports.records.buffer);
     this.#view = new DataView(this.exports.frames.buffer);
     this.#reach(0);
+    hub.closers.push(() => this.#close());
+  }
+
+  /** The hub goes away. Stacks of guests that still wait would never be collected, so each is ended. */
+  #close(): void {
+    const { hub, exports } = this;
+    if (exports.cur.value >= 0) return;
+    if (this.backend === 'wasmfx') {
+      // One that catches it and waits again is asked again, and then left.
+      for (let round = 0; round < 3; ++round) {
+        for (let slot = 0; slot < exports.room.value; ++slot) {
+          if (!this.owns(slot)) continue;
+          const g = this.greenletAt(slot);
+          hub.withdraw(slot);
+          this.raise(g, new HubDestroyed('the hub is destroyed'));
+        }
+      }
+      exports.trim?.(0);
+    }
   }
 
   // ---- room ---------------------------------------------------------------------------------------------------------
@@ -300,13 +324,8 @@ export class NativeEngine implements Engine, Fires<Hub> {
   #refusal(why: number): GuestError {
     if (why === 1) return new GuestError('GEVENT_GUEST_MEMORY', 'there is no memory left for the frames of guests');
     if (why === 2) return new GuestError('GEVENT_CORE_FULL', 'the core has no room for another guest');
-    if (why === 3) return this.full();
+    if (why === 3) return noStack(this.maxStacks);
     return cannotSwitch(this.exports.cur.value >= 0);
-  }
-
-  /** For wasmfx. */
-  full(): GuestError {
-    return new GuestError('GEVENT_GUEST_STACKS', 'there are as many stacks as the limit allows (see maxStacks)');
   }
 
   #errorOf(g: GuestGreenlet): unknown {

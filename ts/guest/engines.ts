@@ -25,6 +25,7 @@ export function engineOf(hub: Hub, backend: BackendName, limits: Limits): Engine
   const engine = engines[backend] ?? (engines[backend] = make(hub, backend));
   if (engine instanceof NativeEngine) {
     const amount = backend === 'asyncify' ? Math.ceil(limits.frameLimit / 65536) * 65536 : limits.maxStacks;
+    engine.maxStacks = Math.max(engine.maxStacks, limits.maxStacks);
     if (engine.exports.limit(amount) === 0)
       throw new GeventError('GEVENT_GUEST_MEMORY', 'no memory for frames of guests');
   } else if (engine instanceof JspiEngine) engine.limit(limits.maxStacks);

@@ -60,6 +60,20 @@ export function isDirect(fn: object): boolean {
   return directs.has(fn);
 }
 
+let probe: WebAssembly.Table | null = null;
+
+/** True for a function that is another module's: only those go into a table. */
+export function isExported(fn: unknown): boolean {
+  probe ??= new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
+  try {
+    probe.set(0, fn as () => void);
+    probe.set(0, null);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 interface Builtin {
   readonly signature: Signature;
   /** As a JavaScript function. */

@@ -6,6 +6,7 @@
 // J2  a promise that a guest waits for is always settled in the end: one that is dropped keeps its stack for good
 
 import { NIL, Priority } from '../core/contract.ts';
+import { HubDestroyed } from '../exceptions.ts';
 import { debugging, setActive } from '../hub/current.ts';
 import { NOTHING, traced } from '../hub/drive.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -15,8 +16,9 @@ import type { RawGreenlet } from '../hub/raw.ts';
 import { until } from '../until.ts';
 import { isThenable } from '../unwind.ts';
 import { cannotSwitch, type Engine } from './engine.ts';
-import { fromGuest, GuestError } from './errors.ts';
+import { fromGuest } from './errors.ts';
 import type { GuestGreenlet } from './guest-greenlet.ts';
+import { giveStack, noStack, takeStack } from './stacks.ts';
 
 /** Ends the wait of an import. */
 export interface Settle {
@@ -33,9 +35,18 @@ export class JspiEngine implements Engine {
   #below = 0;
   #limit = 0;
   #stacks = 0;
+  readonly #guests = new Set<GuestGreenlet>();
 
   constructor(hub: Hub) {
     this.hub = hub;
+    // J2
+    hub.closers.push(() => {
+      for (const g of this.#guests) {
+        if (g.$settle === null) continue;
+        hub.withdraw(g.$slot);
+        this.raise(g, new HubDestroyed('the hub is destroyed'));
+      }
+    });
   }
 
   limit(stacks: number): void {
@@ -48,17 +59,14 @@ export class JspiEngine implements Engine {
   }
 
   begin(g: GuestGreenlet, _slot: number): number {
-    if (this.#stacks >= this.#limit) {
-      const text = 'there are as many stacks as the limit allows (see maxStacks)';
-      g.$concluded(false, new GuestError('GEVENT_GUEST_STACKS', text));
-      return Fired.DONE;
-    }
     try {
       g.instance.$entered(g);
+      if (this.#stacks >= this.#limit || !takeStack()) throw noStack(this.#limit);
     } catch (error) {
       g.$concluded(false, error);
       return Fired.DONE;
     }
+    this.#guests.add(g);
     const run = g.instance.$runOf(g);
     const { args } = g;
     ++this.#stacks;
@@ -104,6 +112,8 @@ export class JspiEngine implements Engine {
 
   #left(g: GuestGreenlet, ok: boolean, outcome: unknown): void {
     --this.#stacks;
+    giveStack();
+    this.#guests.delete(g);
     this.#leave(g);
     g.$concluded(ok, outcome);
     this.hub.kick();

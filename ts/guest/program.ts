@@ -10,7 +10,7 @@ import { needsWasm } from './engine.ts';
 import type { Limits } from './engines.ts';
 import { GuestError } from './errors.ts';
 import type { GuestGreenlet } from './guest-greenlet.ts';
-import { ABI, Blocking, type Imports, type ImportValue, isDirect } from './imports.ts';
+import { ABI, Blocking, type Imports, type ImportValue, isDirect, isExported } from './imports.ts';
 import { Instance, missing } from './instance.ts';
 import { readShape, type Shape } from './read.ts';
 import { asyncify, OUR, rewritten, SWITCHING, withOurExports } from './rewrite.ts';
@@ -67,6 +67,10 @@ export interface Plan {
   readonly behindValues: (ImportValue | null)[];
   readonly behindNames: string[];
   readonly behindAt: [key: string, index: number][];
+}
+
+function framed(backend: BackendName, fn: (...args: any[]) => unknown): (...args: any[]) => unknown {
+  return backend === 'wasmfx' && isExported(fn) ? (...args: any[]) => fn(...args) : fn;
 }
 
 const YIELD: Signature = { params: [], results: [] };
@@ -213,7 +217,8 @@ export class Program {
         }
         add(key, { kind: 'blocking', signature }, value);
       } else if (typeof value === 'function') {
-        if (isDirect(value)) plan.functions[key] = value;
+        // Code of another module that JSPI suspends, reached without a JavaScript frame on a stack of wasmfx, crashes V8 14.6.
+        if (isDirect(value)) plan.functions[key] = framed(this.backend, value as (...args: any[]) => unknown);
         else add(key, { kind: 'plain', signature }, value);
       } else if (value !== undefined) {
         throw new TypeError(`load({ imports }): expected a function for ${key}, got ${describe(value)}`);

@@ -126,6 +126,7 @@ export class Hub extends RawGreenlet {
   /** @internal Async bodies that have not ended. */ readonly asyncBodies = new Set<RawGreenlet>();
   /** @internal Armed timers that do not keep the loop going. */ unrefTimers = 0;
   /** @internal Active watchers that keep the loop going, timers aside. */ refs = 0;
+  /** @internal Called when the hub is destroyed. */ readonly closers: (() => void)[] = [];
   /** @internal A guest runs in microtasks, and the loop waits until it parks or ends. */ held = false;
   /** @internal Runs slots that nobody here owns: of guests that guests have spawned. */ crowd: Fires<Hub> | null =
     null;
@@ -576,6 +577,7 @@ export class Hub extends RawGreenlet {
   /** Phase 2. True if a promise was settled. */
   #due(): boolean {
     const core = this.core;
+    if (this.held) return true;
     if (core.nextDeadline() === Infinity) return false;
     const now = this.updateNow();
     this.#stamp = -1;
@@ -899,6 +901,7 @@ export class Hub extends RawGreenlet {
     this.#disarmTimer();
     this.#stopIdle();
     unwatchStores(this);
+    for (const close of this.closers.splice(0)) close();
     this.loop.$destroy();
     if (threadHubIfAny() === this) replaceThreadHub(null);
   }
