@@ -28,7 +28,7 @@
   (memory $frames (export "frames") 1)                     ;; 64: arguments and results
   (memory $records (export "records") 1 4096)
   (memory $args 1 1024)
-  (memory $next 1 2)                                       ;; 4 bytes a worker: the idle or unused one behind it
+  (memory $next 2 2)                                       ;; 4 bytes a worker: the idle or unused one behind it
   (table $entries (export "entries") 64 funcref)
   (table $refs (export "refs") 16 externref)
   (table $workers 1 32768 (ref null $k))

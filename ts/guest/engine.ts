@@ -453,9 +453,9 @@ export class NativeEngine implements Engine, Fires<Hub> {
   // ---- values -------------------------------------------------------------------------------------------------------
 
   #data(): DataView {
-    if (this.#view.byteLength !== this.exports.frames.buffer.byteLength) {
-      this.#view = new DataView(this.exports.frames.buffer);
-    }
+    // Growing detaches it.
+    const { buffer } = this.exports.frames;
+    if (this.#view.buffer !== buffer) this.#view = new DataView(buffer);
     return this.#view;
   }
 
