@@ -93,7 +93,7 @@ test.each(BACKENDS)(
         }
         yield* sleep(pick(2) * 0.001);
       }
-      for (let round = 0; alive.size > 0; ++round) {
+      while (alive.size > 0) {
         yield* sleep(0.05);
         for (const g of [...alive]) g.kill({ block: false });
       }

@@ -13,7 +13,7 @@ import type { GuestGreenlet } from './guest-greenlet.ts';
 import { ABI, Blocking, type Imports, type ImportValue, isDirect, isExported } from './imports.ts';
 import { Instance, missing } from './instance.ts';
 import { readShape, type Shape } from './read.ts';
-import { asyncify, OUR, rewritten, SWITCHING, withOurExports } from './rewrite.ts';
+import { asyncify, compile, OUR, rewritten, SWITCHING, withOurExports } from './rewrite.ts';
 import { emitShims, emitSpawned, emitThunk, emitTrampolines, type ShimOf, SPAWN, type Switching } from './shims.ts';
 
 export interface LoadOptions {
@@ -387,16 +387,6 @@ function withStackPointer(shape: Shape, named: string | number | null | undefine
     throw new TypeError(`load({ stackPointer }): expected a mutable i32 global of the module, got ${describe(named)}`);
   }
   return { ...shape, stackPointer: { kind: 'global', index, from: 'llvm' } };
-}
-
-async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
-  try {
-    return await WebAssembly.compile(bytes);
-  } catch (error) {
-    throw new GuestError('GEVENT_GUEST_MALFORMED', `the engine refuses this module: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
 }
 
 /** The imports that are given as blocking. A function is asked with a stand-in for the instance. */

@@ -93,6 +93,8 @@ export async function asyncify(bytes: Uint8Array, options: RewriteOptions): Prom
     memory.set(key, new WeakRef(kept));
     return kept;
   }
+  // Binaryen is harsh to what is no module, and prints what it thinks of it.
+  await compile(new Uint8Array(bytes));
   const input = withOurExports(bytes, shape);
   const work: Work = { blocking, module: FRAMES.module, name: FRAMES.name };
   const away = bytes.length >= LARGE && options.here !== true;
@@ -101,6 +103,17 @@ export async function asyncify(bytes: Uint8Array, options: RewriteOptions): Prom
   memory.set(key, new WeakRef(made));
   store?.write(key, made);
   return made;
+}
+
+/** @throws GuestError with the engine's own words */
+export async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    throw new GuestError('GEVENT_GUEST_MALFORMED', `the engine refuses this module: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 const memory = new Map<string, WeakRef<Uint8Array<ArrayBuffer>>>();
