@@ -52,7 +52,10 @@ export interface GetOptions {
   timeout?: Limit;
 }
 
-const NO_ARGS: unknown[] = [];
+/** @internal */
+export const NO_ARGS: unknown[] = [];
+/** No async function: it has been looked at. */
+let latestBody: unknown = null;
 // Constants of this file: an import is a load at each use.
 const GO_ON = RESUME;
 const PARKED = PARK;
@@ -194,7 +197,10 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (this.$state === State.DEAD) return this.$tellCollector(hub, slot);
     this.$state = State.LIVE;
     const run = this.$run ?? this._run;
-    if (run instanceof AsyncFunction) return startAsync(hub, this, run as RawRun);
+    if (run !== latestBody) {
+      if (run instanceof AsyncFunction) return startAsync(hub, this, run as RawRun);
+      latestBody = run;
+    }
     hub.cur = slot;
     if (hub.slices !== null || hub.tracer !== null) return startWithCare(hub, this, run as RawRun);
     const args = this.$args;
@@ -559,6 +565,11 @@ export class Greenlet<T = any> extends RawGreenlet {
     for (const link of (this.$more?.links ?? []) as Set<Link>) link.detach();
   }
 
+  /** @internal Nobody waits for its end, which is to come. */
+  get $isFree(): boolean {
+    return this.$links === NIL && this.$collector === null && this.$state !== State.DEAD;
+  }
+
   /** How many links there are, waiting joiners included. */
   hasLinks(): number {
     if (this.$collector !== null) return 1;
@@ -677,7 +688,8 @@ export const SpawnedGreenlet = function SpawnedGreenlet(this: Greenlet, hub: Hub
   this.$run = run;
   this.$more = null;
   this.$body = null;
-  this.$args = args.length === 0 ? NO_ARGS : args;
+  this.$hop = null;
+  this.$args = args;
   this.$result = undefined;
   this.$flags = 0;
   this.$links = NIL;

@@ -9,6 +9,7 @@ import {
   Greenlet,
   type KillOptions,
   killer,
+  NO_ARGS,
   type OtherBody,
   SpawnedGreenlet,
 } from './gevent-greenlet.ts';
@@ -33,7 +34,8 @@ export function spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: 
 export function spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
 export function spawn(fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
   if (typeof fn !== 'function') throw new TypeError(`spawn(fn): expected a function, got ${describe(fn)}`);
-  const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, args);
+  // biome-ignore lint/complexity/noArguments: without arguments, none are collected in an array
+  const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, arguments.length === 1 ? NO_ARGS : args);
   greenlet.start();
   return greenlet;
 }
@@ -51,7 +53,7 @@ export function spawnLater<A extends unknown[], R>(
 export function spawnLater(seconds: Seconds, fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
   if (typeof fn !== 'function')
     throw new TypeError(`spawnLater(seconds, fn): expected a function, got ${describe(fn)}`);
-  const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, args);
+  const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, args.length === 0 ? NO_ARGS : args);
   greenlet.startLater(seconds);
   return greenlet;
 }

@@ -1,7 +1,6 @@
 // wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
 
 import { describe } from './core/clock.ts';
-import { NIL } from './core/contract.ts';
 import { CollectLink, Greenlet, type SoleCollector } from './gevent-greenlet.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
@@ -56,7 +55,9 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
   readonly #limit: Limit;
   readonly #enough: number;
   readonly #raise: boolean;
-  readonly #ready: T[] = [];
+  /** Filled up to `#count`. Made in full: a push that has to grow it is a call. */
+  readonly #ready: T[];
+  #count = 0;
   #failure: { error: unknown } | null = null;
   #hub: Hub | null = null;
   #links: { detach(): void }[] = [];
@@ -69,10 +70,11 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
     this.#limit = limit;
     this.#enough = Math.min(count, objects.length);
     this.#raise = raise;
+    this.#ready = new Array(this.#enough);
   }
 
   describe(): string {
-    return `${this.#what} of ${this.#objects.length} objects, ${this.#ready.length} ready`;
+    return `${this.#what} of ${this.#objects.length} objects, ${this.#count} ready`;
   }
 
   /** @internal */
@@ -89,7 +91,10 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
     this.#hub = hub;
     this.wait(hub, slot, limitMs(this.#limit, 'timeout'));
     try {
-      for (const object of this.#objects) this.#linkTo(object);
+      for (const object of this.#objects) {
+        if (object instanceof Greenlet && object.$isFree) object.$collector = this;
+        else this.#linkTo(object);
+      }
     } catch (error) {
       // Somebody's rawlink() failed: nothing may stay parked.
       hub.core.leave(slot);
@@ -104,8 +109,6 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
       const link = () => this.found(object);
       object.rawlink(link);
       this.#links.push({ detach: () => object.unlink(link) });
-    } else if (object.$links === NIL && object.$collector === null && !object.dead) {
-      object.$collector = this;
     } else {
       const link = new CollectLink(object, this);
       link.attach();
@@ -122,29 +125,29 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
   ended(greenlet: unknown): boolean {
     // Links have their turn later, and those who ended before must be found before. And the one that completes the wait
     // ends it in its turn.
-    if (this.#links.length > 0 || this.#raise || this.#ready.length + 1 >= this.#enough) return true;
-    this.#ready.push(greenlet as T);
+    if (this.#links.length > 0 || this.#raise || this.#count + 1 >= this.#enough) return true;
+    this.#ready[this.#count++] = greenlet as T;
     return false;
   }
 
   /** @internal */
   found(found: unknown): void {
     const object = found as T;
-    const ready = this.#ready;
-    if (ready.length >= this.#enough || this.#failure !== null || !this.waiting) return;
+    if (this.#count >= this.#enough || this.#failure !== null || !this.waiting) return;
     if (this.#raise && object instanceof Greenlet && !object.successful()) this.#failure = { error: object.exception };
-    else ready.push(object);
-    if (this.#failure !== null || ready.length === this.#enough) this.wake(this.#hub as Hub, true);
+    else this.#ready[this.#count++] = object;
+    if (this.#failure !== null || this.#count === this.#enough) this.wake(this.#hub as Hub, true);
   }
 
   complete(hub: Hub, slot: number): T[] {
     if (this.#hub !== null) this.abandon(hub, slot);
     if (this.#failure !== null) throw this.#failure.error;
+    this.#ready.length = this.#count;
     return this.#ready;
   }
 
   override abandon(hub: Hub, slot: number): void {
-    if (this.#ready.length < this.#objects.length) {
+    if (this.#count < this.#objects.length) {
       for (const link of this.#links) link.detach();
       for (const object of this.#objects) {
         if (object instanceof Greenlet && object.$collector === this) object.$collector = null;

@@ -6,6 +6,7 @@ import { error as GreenletError, GreenletExit, getcurrent, gettrace, greenlet, s
 import { call, createHub, Greenlet, getHub, joinall, kill, sleep, spawn, spawnRaw, until } from '../../ts/index.ts';
 import type { Simulation } from '../../ts/testing.ts';
 import { CORES, rejected, simulateOn, thrown, told } from '../support/cores.ts';
+import { world } from '../support/worlds.ts';
 
 type Body = Generator<any, any, any>;
 
@@ -1102,6 +1103,30 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(caller.switch().value).toBe(
         'OperationError [GEVENT_OPERATION_REUSED]: switch to <greenlet main>: this operation was consumed before; call the function again for another',
       );
+    });
+
+    test('a switch without a value holds no state: it can be consumed again, by anybody', () => {
+      const { hub, log } = world(core, { debug: false });
+      const counter = new greenlet(function* (): Body {
+        for (let i = 1; ; ++i) yield* hub.main.switch(i);
+      });
+      const taker = () =>
+        new greenlet(function* (op: any): Body {
+          log.push(yield* op);
+          log.push(yield* op);
+        });
+      let op: any;
+      new greenlet(() => (op = counter.switch())).switch();
+      log.push(op.describe());
+      for (const g of [taker(), taker()]) {
+        g.switch(op);
+        g.switch('a');
+        g.switch('b');
+      }
+      expect(log).toEqual([expect.stringMatching(/^switch to <greenlet/), 'a', 'b', 'a', 'b']);
+      expect(() => op.value).toThrow(/has not come back to main/);
+      const own = (counter.switch() as any).value;
+      expect(own).toBe(5);
     });
 
     test('an async body cannot switch', async () => {

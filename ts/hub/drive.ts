@@ -21,7 +21,7 @@ import {
   RESUME,
   resumeBody,
   State,
-  SWITCH,
+  SwitchMessage,
   throwInBody,
   YIELD,
 } from './protocol.ts';
@@ -74,11 +74,12 @@ export function follow(hub: Hub, g: RawGreenlet | null, error: unknown): void {
 
 // Constants of this file, and a function that returns after each batch: see batch.ts.
 const GO_ON = RESUME;
-const SWITCHED = SWITCH;
 const go = resumeBody;
 const HOPS = 512;
 const SUSPENDED = State.SWITCHED;
 const RUNNING = State.LIVE;
+const THERE = ARRIVED;
+const Message = SwitchMessage;
 
 /** Raw greenlets that do nothing but switch to one another. Gives whose slice ended with more than that, in `hub.ended`. */
 function hop(hub: Hub, from: RawGreenlet): RawGreenlet {
@@ -88,11 +89,11 @@ function hop(hub: Hub, from: RawGreenlet): RawGreenlet {
     hub.aside = g;
     g.$state = RUNNING;
     const result = go.call(g.$body as Body, GO_ON);
-    if (result !== SWITCHED || g.$slot !== NIL) {
+    if (!(result instanceof Message) || g.$slot !== NIL) {
       hub.ended = result;
       return g;
     }
-    const op = hub.transfer as SwitchOperation;
+    const op: SwitchOperation = result.op;
     const to = op.target;
     // Main has no body; a FRESH or dead one, or one of another hub, takes the long way.
     if (to.$state !== SUSPENDED || to.$body === null || op.error !== null || to.$hub !== hub || hub.tracer !== null) {
@@ -100,7 +101,7 @@ function hop(hub: Hub, from: RawGreenlet): RawGreenlet {
       return g;
     }
     g.$state = SUSPENDED;
-    ARRIVED.value = op.payload;
+    THERE.value = op.payload;
     g = to;
   }
   hub.ended = null;
@@ -130,7 +131,7 @@ export function after(hub: Hub, g: RawGreenlet, result: IteratorResult<Park, unk
     hub.throwNext(hub.undoParking());
     return g;
   }
-  if (result === SWITCH) return carryOut(hub, g);
+  if (result instanceof SwitchMessage) return carryOut(hub, g, result.op);
   if (result === CALL) return push(g, hub.takeCallee(), false);
   if (result === YIELD) {
     hub.core.ready(hub.slotOf(g));
@@ -195,7 +196,8 @@ function pop(g: RawGreenlet): boolean {
 function serve(hub: Hub, g: RawGreenlet, result: IteratorYieldResult<Park>): RawGreenlet | null {
   const value: unknown = result.value;
   // A transpiled yield* hands over copies of our messages.
-  for (const known of [PARK, SWITCH, CALL, YIELD]) {
+  if (value instanceof SwitchMessage) return after(hub, g, value);
+  for (const known of [PARK, CALL, YIELD]) {
     if (value === known.value) return after(hub, g, known);
   }
   if (isOperation(value)) return push(g, consume(value), true);
@@ -210,8 +212,7 @@ function* consume<T>(op: Operation<T>): Generator<Park, T, unknown> {
 // ---- between greenlets ----------------------------------------------------------------------------------------------
 
 /** `origin` asked for a switch or throw. */
-function carryOut(hub: Hub, origin: RawGreenlet): RawGreenlet | null {
-  const op = hub.transfer as SwitchOperation;
+function carryOut(hub: Hub, origin: RawGreenlet, op: SwitchOperation): RawGreenlet | null {
   const slot = origin.$slot;
   origin.$state = State.SWITCHED;
   // A raw greenlet gives its slot back: suspended in a switch it waits for no one the core knows.

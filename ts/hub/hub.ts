@@ -107,7 +107,6 @@ export class Hub extends RawGreenlet {
   ended: IteratorResult<Park, unknown> | null = null;
   /** @internal An operation that has parked its body and whose PARK has not reached the loop yet. */
   parking: Operation<unknown> | null = null;
-  /** @internal The switch a body has just asked for. */ transfer: SwitchOperation | null = null;
   /** @internal Body on its way onto a greenlet's frames. */ callee: Body | null = null;
   /** @internal Value on its way to a frame's caller. */ frameValue: unknown = undefined;
   /** @internal What the next resumed body is sent. */ reply: unknown = RESUME;

@@ -15,6 +15,10 @@ import type { Hub, RowOwner } from './hub.ts';
 import { Fired, type Fires, PARK, type Park, RESUME } from './protocol.ts';
 import type { RawGreenlet } from './raw.ts';
 
+// Constants of this file: see raw.ts.
+const GO_ON = RESUME;
+const PARKED = PARK;
+
 export abstract class Operation<T> implements PromiseLike<T> {
   constructor() {
     if (debugging) threadHub().debug.created(this);
@@ -50,7 +54,7 @@ export abstract class Operation<T> implements PromiseLike<T> {
   next(sent?: unknown): IteratorResult<Park, T> {
     const hub = active;
     if (hub === null) throw notRunning(this);
-    if (sent === RESUME) return { done: true, value: this.complete(hub, hub.cur) };
+    if (sent === GO_ON) return { done: true, value: this.complete(hub, hub.cur) };
     if (debugging) hub.debug.consumed(this);
     if (hub.parking !== null) throw hub.undoParking();
     if (hub.cur === NIL && hub.inCallback()) {
@@ -60,7 +64,7 @@ export abstract class Operation<T> implements PromiseLike<T> {
     const slot = hub.cur === NIL ? hub.adopt(this) : hub.cur;
     if (this.begin(hub, slot)) return { done: true, value: this.complete(hub, slot) };
     hub.parking = this;
-    return PARK;
+    return PARKED;
   }
 
   /** @internal Something was thrown into the waiting body. */

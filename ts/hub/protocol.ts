@@ -5,7 +5,7 @@
 //   body -> loop   YIELD          put me at the back of the ready ring
 //                  PARK           I am queued somewhere; do nothing
 //                  CALL           run hub.callee as a frame on top of mine
-//                  SWITCH         control goes to hub.target
+//                  SwitchMessage  control goes where its operation says
 //
 // A transpiled `yield*` copies result objects; the markers in `value` still tell them apart, on the slow path.
 
@@ -25,7 +25,18 @@ function message(name: string): IteratorYieldResult<Park> {
 export const YIELD: IteratorYieldResult<Park> = message('yield');
 export const PARK: IteratorYieldResult<Park> = message('park');
 export const CALL: IteratorYieldResult<Park> = message('call');
-export const SWITCH: IteratorYieldResult<Park> = message('switch');
+
+/** What a switch yields: the result object tells which one, so that nothing is stored on the way. */
+export class SwitchMessage<Op> {
+  readonly done = false;
+  /** Itself: a copy leads to it. */
+  readonly value: Park = this as unknown as Park;
+  readonly op: Op;
+
+  constructor(op: Op) {
+    this.op = op;
+  }
+}
 
 /** What an operation without a value answers when it is done. */
 export const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };

@@ -16,10 +16,14 @@ import { active, debugging, greenletOfContext, threadHub } from './current.ts';
 import { enterFromHub, enterFromMain } from './drive.ts';
 import type { Hub } from './hub.ts';
 import { Operation, reused, WaiterList } from './operation.ts';
-import { ARRIVED, type Body, type Park, RESUME, State, SWITCH } from './protocol.ts';
+import { ARRIVED, type Body, type Park, RESUME, State, SwitchMessage } from './protocol.ts';
 import type { Bounds, Shielding } from './shielding.ts';
 
 export { State } from './protocol.ts';
+
+// Constants of this file: what is imported or exported is loaded from a cell at each use, and then compared by a call.
+const GO_ON = RESUME;
+const THERE = ARRIVED;
 
 /** What a raw greenlet can run: a generator function, or a plain function, which cannot switch. */
 export type RawRun = (this: any, ...args: any[]) => unknown;
@@ -74,6 +78,7 @@ export class RawGreenlet {
   /** @internal */ $run: RawRun | null;
   /** @internal */ $more: Extras | null = null;
   /** @internal Top body while there is no slot. */ $body: Body | null = null;
+  /** @internal The switch to it without a value. */ $hop: Hop | null = null;
 
   /**
    * @param run - generator or plain function; it may also come from a subclass as method `run`, or be assigned later
@@ -138,20 +143,30 @@ export class RawGreenlet {
     const hub = active;
     // biome-ignore lint/complexity/noArguments: an array for every switch is a tenth of its cost
     const count = arguments.length;
-    if (hub !== null && !debugging && count <= 1) {
+    if (hub !== null && count <= 1 && !hub.inCallback() && !debugging) {
+      // Without a value it holds no state, and one serves all who switch here.
+      if (count === 0) return this.$hop ?? this.$makeHop();
       // Made and consumed in one breath, as it mostly is, one object serves every switch of the hub.
       const spare = hub.spareSwitch;
-      if (spare !== null && !spare.$made && !hub.inCallback()) {
+      if (spare !== null && !spare.$made) {
         spare.$made = true;
         spare.target = this;
-        spare.count = count;
+        spare.count = 1;
         spare.payload = value;
         return spare;
       }
     }
+    const inside = hub !== null && !hub.inCallback();
+    if (inside && count === 0) return new Hop(this);
     const made = new SwitchOperation(this, count, count > 1 ? [value, ...rest] : value, null);
-    if (hub !== null && !debugging) hub.spareSwitch ??= made;
+    if (inside && !debugging) hub.spareSwitch ??= made;
     return transfer(made);
+  }
+
+  /** @internal */
+  $makeHop(): SwitchOperation {
+    this.$hop = new Hop(this);
+    return this.$hop;
   }
 
   /**
@@ -329,6 +344,7 @@ export class SwitchOperation extends Operation<any> {
   /** @internal Filled when main got control back. */ result: { value: unknown } | null = null;
   /** @internal Made by main or a callback, and carried out at once. */ $begun = false;
   /** @internal That is going on now: an error is thrown where main called. */ $immediate = false;
+  #message: SwitchMessage<SwitchOperation> | null = null;
   #failure: { error: unknown } | null = null;
   #promise: PromiseWithResolvers<unknown> | null = null;
 
@@ -389,13 +405,12 @@ export class SwitchOperation extends Operation<any> {
   override next(sent?: unknown): IteratorResult<Park, any> {
     const hub = active;
     if (hub === null) return super.next(sent);
-    if (sent === RESUME) return ARRIVED;
+    if (sent === GO_ON) return THERE;
     if (!this.$made) throw reused(this);
     this.$made = false;
     if (debugging) hub.debug.consumed(this);
-    // Mostly it is the same object again, and a compare is cheaper than the collector's write barrier.
-    if (hub.transfer !== this) hub.transfer = this;
-    return SWITCH;
+    this.#message ??= new SwitchMessage(this as SwitchOperation);
+    return this.#message;
   }
 
   override then<A = any, B = never>(
@@ -429,6 +444,31 @@ export class SwitchOperation extends Operation<any> {
 
   complete(): unknown {
     return undefined;
+  }
+}
+
+/** A switch without a value, made inside a greenlet. Whoever consumes it, as often as he likes, switches. */
+class Hop extends SwitchOperation {
+  readonly #message = new SwitchMessage<SwitchOperation>(this);
+
+  constructor(target: RawGreenlet) {
+    super(target, 0, undefined, null);
+    this.$made = false;
+  }
+
+  override next(sent?: unknown): IteratorResult<Park, any> {
+    if (sent === GO_ON) return THERE;
+    if (active === null) return super.next(sent);
+    if (debugging) active.debug.consumed(this);
+    return this.#message;
+  }
+
+  // Shared, so it keeps no promise.
+  override then<A = any, B = never>(
+    onDone?: ((value: any) => A | PromiseLike<A>) | null,
+    onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return new SwitchOperation(this.target, 0, undefined, null).then(onDone, onFailed);
   }
 }
 
