@@ -1,16 +1,7 @@
 // The first of several waits, a section that is not cut short, a deadline for all that is below it, and who waits on what.
 
-import {
-  currentDeadline,
-  Deadline,
-  first,
-  getHub,
-  rethrowControl,
-  shield,
-  sleep,
-  spawn,
-  withDeadline,
-} from 'gevent-wasm';
+import { first, getHub, rethrowControl, shield, sleep, spawn } from 'gevent-wasm';
+import { currentDeadline, Deadline, withDeadline } from 'gevent-wasm/deadline';
 import { Event } from 'gevent-wasm/event';
 import { RLock } from 'gevent-wasm/lock';
 

@@ -1,4 +1,4 @@
-// Deadlines: a Timeout by absolute time that everything called in its scope inherits.
+// Entry `gevent-wasm/deadline`: a Timeout by absolute time that everything called in its scope inherits.
 //
 // A scope belongs to one greenlet. Its timer raises the Deadline where the greenlet waits, and again whenever it still waits
 // when timers are due next, until the scope is left: a `catch` that goes on cannot outlive it. Of nested scopes only those
@@ -213,6 +213,11 @@ class Scope implements Fires<Hub>, Bounds {
   }
 
   /** @internal */
+  $inherit(child: RawGreenlet): void {
+    new Scope(child, this.bound.deadline);
+  }
+
+  /** @internal */
   $over(): { error: unknown } | null {
     const shield = this.greenlet.$more?.shield ?? null;
     for (let scope: Scope | null = this; scope !== null; scope = scope.outer) {
@@ -253,12 +258,6 @@ export function currentDeadline(): Deadline | null {
   return scopeOf(getcurrent())?.bound.deadline ?? null;
 }
 
-/** @internal Bind a greenlet that was not started yet to what bounds the current one. For what spawns on behalf of a scope. */
-export function inheritDeadline(child: RawGreenlet): void {
-  const deadline = currentDeadline();
-  if (deadline !== null) new Scope(child, deadline);
-}
-
 function deadlineOf(limit: Seconds | Deadline | null): Deadline {
   return limit instanceof Deadline ? limit : new Deadline(limit);
 }
@@ -287,7 +286,7 @@ class Bounded<T> extends Framed<T> {
   protected override child(hub: Hub): Greenlet<T> {
     const child = makeOn<T>(hub, this.#fn, this.#args);
     this.#deadline = deadlineOf(this.#limit);
-    inheritDeadline(child);
+    scopeOf(getcurrent())?.$inherit(child);
     new Scope(child, this.#deadline);
     child.start();
     return child;

@@ -820,6 +820,10 @@ abstract class AwaitEnd<G, T> extends SingleUse<T> {
     if (limit !== null) limitMs(limit, 'timeout');
   }
 
+  override get $home(): Hub {
+    return this.greenlet.$hub;
+  }
+
   begin(hub: Hub, slot: number): boolean {
     const { greenlet, limit } = this;
     if (greenlet.$state === State.DEAD) return true;

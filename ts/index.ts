@@ -2,7 +2,6 @@
 
 export { config } from './config.ts';
 export type { Seconds } from './core/clock.ts';
-export { currentDeadline, Deadline, withDeadline } from './deadline.ts';
 export {
   BlockingSwitchOutError,
   ConcurrentObjectUseError,

@@ -153,6 +153,8 @@ export function simulate(options: SimulateOptions = {}): Simulation {
       if (!open) return;
       open = false;
       if (running === simulation) running = null;
+      // What a test leaves waiting in main is over without a word.
+      while (hub.mainWaiters.first !== null) hub.mainWaiters.first.$drop(hub);
       hub.destroy();
       replaceThreadHub(before);
       setDebugging(wasDebugging);

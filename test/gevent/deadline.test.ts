@@ -1,19 +1,8 @@
 // Deadlines: a Timeout by absolute time, inherited by all that is called in its scope.
 
 import { describe, expect, test } from 'vitest';
-import {
-  currentDeadline,
-  Deadline,
-  first,
-  type Greenlet,
-  run,
-  shield,
-  sleep,
-  spawn,
-  Timeout,
-  until,
-  withDeadline,
-} from '../../ts/index.ts';
+import { currentDeadline, Deadline, withDeadline } from '../../ts/deadline.ts';
+import { first, type Greenlet, run, shield, sleep, spawn, Timeout, until } from '../../ts/index.ts';
 import { CORES, rejected, thrown, told } from '../support/cores.ts';
 import { atEverySwitch } from '../support/inject.ts';
 import { Permits } from '../support/small.ts';

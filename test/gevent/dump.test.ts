@@ -1,8 +1,9 @@
 // hub.dump(): who waits on what, and who can never go on.
 
 import { describe, expect, test } from 'vitest';
+import { Deadline } from '../../ts/deadline.ts';
 import { Dump } from '../../ts/hub.ts';
-import { Deadline, first, type Greenlet, joinall, shield, sleep, spawn, Timeout, until } from '../../ts/index.ts';
+import { first, type Greenlet, joinall, shield, sleep, spawn, Timeout, until } from '../../ts/index.ts';
 import { RLock } from '../../ts/lock.ts';
 import { CORES, program, rejected } from '../support/cores.ts';
 import { Items, Permits } from '../support/small.ts';

@@ -34,10 +34,11 @@ import { after, follow, NOTHING, threw, traced } from './drive.ts';
 import { Dump } from './dump.ts';
 import { type Host, platformHost } from './host.ts';
 import { JoinHub } from './join.ts';
-import { Loop } from './loop.ts';
+import { Loop, type Watcher } from './loop.ts';
 import { later, type Operation, Waiter, WaiterList } from './operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park, RESUME } from './protocol.ts';
 import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
+import { WaitFor } from './wait-for.ts';
 import type { Rowed } from './waitable.ts';
 
 const { HEAD, TAIL, MASK, BUDGET } = Word;
@@ -687,7 +688,11 @@ export class Hub extends RawGreenlet {
   /** Main waits and nothing can wake it. */
   #exit(): void {
     if (this.mainSwitch === null && this.mainWaiters.first === null) return;
-    const error = new LoopExit(this.#exitMessage(), this);
+    this.#failMain(new LoopExit(this.#exitMessage(), this));
+  }
+
+  /** Whatever main waits for ends with `error`. */
+  #failMain(error: unknown): void {
     const op = this.mainSwitch;
     if (op !== null) {
       this.mainSwitch = null;
@@ -841,7 +846,33 @@ export class Hub extends RawGreenlet {
   /** Wait until the loop has nothing left to do: true; or until `timeout` seconds are over: false. Only main may. */
   join(options: { timeout?: Seconds | null } = {}): Operation<boolean> {
     const { timeout } = options;
-    return new JoinHub(timeout === undefined || timeout === null ? null : toWaitMs(timeout, 'hub.join(timeout)'));
+    return new JoinHub(this, timeout === undefined || timeout === null ? null : toWaitMs(timeout, 'hub.join(timeout)'));
+  }
+
+  /**
+   * Start `watcher` and wait until it fires. Switch point, always. The watcher is stopped in any case.
+   * @throws ConcurrentObjectUseError if the watcher is in use
+   */
+  wait(watcher: Watcher): Operation<void> {
+    return new WaitFor(watcher);
+  }
+
+  /** Raise `error` in whoever is in `wait(watcher)`, soon; and close the watcher. Without watcher, or if nobody waits, nothing is raised. */
+  cancelWait(watcher: Watcher | null | undefined, error: unknown, closeWatcher = false): void {
+    WaitFor.cancel(this, watcher ?? null, error, closeWatcher);
+  }
+
+  /** The same for several watchers, which are closed; then `then(...args)` is called: at once if nobody waits, else behind them. */
+  cancelWaitsCloseAndThen<A extends unknown[]>(
+    watchers: Iterable<Watcher | null | undefined>,
+    error: unknown,
+    then: (...args: A) => unknown,
+    ...args: A
+  ): void {
+    let waited = false;
+    for (const watcher of watchers) waited = WaitFor.cancel(this, watcher ?? null, error, true) || waited;
+    if (waited) this.runCallback(then, ...args);
+    else then(...args);
   }
 
   /** Give control to the loop; only a raw greenlet of one's own making can take it back, by `switch`. */
@@ -897,6 +928,8 @@ export class Hub extends RawGreenlet {
     if (this.#destroyed) return;
     this.#destroyed = true;
     this.periodicMonitoringThread?.kill();
+    // Main would wait for ever.
+    this.#failMain(new HubDestroyed(`${this} was destroyed`));
     this.#disarmTimer();
     this.#stopIdle();
     unwatchStores(this);

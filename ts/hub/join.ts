@@ -10,8 +10,11 @@ export class JoinHub extends SingleUse<boolean> {
   readonly #timeoutMs: number | null;
   #slot = NIL;
 
-  constructor(timeoutMs: number | null) {
+  readonly #hub: Hub;
+
+  constructor(hub: Hub, timeoutMs: number | null) {
     super();
+    this.#hub = hub;
     this.#timeoutMs = timeoutMs === Infinity ? null : timeoutMs;
   }
 
@@ -19,9 +22,14 @@ export class JoinHub extends SingleUse<boolean> {
     return 'Hub.join';
   }
 
+  override get $home(): Hub {
+    return this.#hub;
+  }
+
   begin(hub: Hub, slot: number): boolean {
     this.use();
-    if (getcurrent() !== hub.main) {
+    const me = getcurrent();
+    if (me !== me.$hub.main || hub !== this.#hub) {
       throw new GeventError('GEVENT_MAIN_ONLY', 'hub.join(): only possible from the MAIN greenlet');
     }
     this.#slot = slot;

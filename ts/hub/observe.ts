@@ -1,7 +1,9 @@
 // Looking on while greenlets switch: tracers one upon the other, each of which can go in any order.
 
 import { Word } from '../core/contract.ts';
+import { active, threadHub } from './current.ts';
 import type { Hub, Tracer } from './hub.ts';
+import { RawGreenlet } from './raw.ts';
 
 /** Have `tracer` called besides the one in force; gives what ends that. */
 export function addTracer(hub: Hub, tracer: Tracer): () => void {
@@ -19,3 +21,27 @@ export function addTracer(hub: Hub, tracer: Tracer): () => void {
     if (hub.tracer === chained) hub.tracer = before;
   };
 }
+
+/**
+ * Have `tracer(event, origin, target)` called after each transfer of control; null: no more. Gives the one before.
+ * `event` is `'switch'` or `'throw'`.
+ * @see `greenlet.settrace`, the source.
+ */
+export function settrace(tracer: Tracer | null): Tracer | null {
+  if (tracer !== null && typeof tracer !== 'function')
+    throw new TypeError('settrace(tracer): expected a function or null');
+  const hub = active ?? threadHub();
+  const before = hub.tracer;
+  hub.tracer = tracer;
+  // The loop looks for a tracer between its batches: this ends the one that runs.
+  hub.core.words[Word.BUDGET] = 0;
+  return before;
+}
+
+/** The tracer in force, or null. */
+export function gettrace(): Tracer | null {
+  return (active ?? threadHub()).tracer;
+}
+
+// Also under the class, as in greenlet.
+Object.assign(RawGreenlet, { settrace, gettrace });

@@ -33,6 +33,11 @@ export abstract class Operation<T> implements PromiseLike<T> {
   /** The result, after begin() gave true or the slot was woken. May throw. */
   abstract complete(hub: Hub, slot: number): T;
 
+  /** @internal The hub it is of, where main waits for it there: an isolated hub's greenlet. */
+  get $home(): Hub | null {
+    return null;
+  }
+
   /** An exception ended the wait: give back what the wait held. The slot has left the core's queues already. */
   abandon(_hub: Hub, _slot: number): void {}
 
@@ -93,7 +98,7 @@ export abstract class Operation<T> implements PromiseLike<T> {
     onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Pending<A | B> {
     const owner = active === null ? greenletOfContext() : active.asyncStarter();
-    const hub = owner === null ? (active ?? threadHub()) : owner.$hub;
+    const hub = owner === null ? (active ?? this.$home ?? threadHub()) : owner.$hub;
     if (debugging) hub.debug.consumed(this);
     const waiter = new Waiter(this, onDone ?? null, onFailed ?? null, owner);
     waiter.start(hub);

@@ -14,7 +14,7 @@ import { NIL } from '../core/contract.ts';
 import { GreenletError, GreenletExit } from '../exceptions.ts';
 import { active, debugging, greenletOfContext, threadHub } from './current.ts';
 import { enterFromHub, enterFromMain } from './drive.ts';
-import type { Hub } from './hub.ts';
+import type { Hub, Tracer } from './hub.ts';
 import { Operation, reused, WaiterList } from './operation.ts';
 import { ARRIVED, type Body, type Park, RESUME, State, SwitchMessage } from './protocol.ts';
 import type { Bounds, Shielding } from './shielding.ts';
@@ -71,6 +71,10 @@ export interface SliceContext {
 export class RawGreenlet {
   static GreenletExit: typeof GreenletExit = GreenletExit;
   static error: typeof GreenletError = GreenletError;
+  static getcurrent: () => RawGreenlet = () => getcurrent();
+  /** Set by observe.ts. */
+  declare static settrace: (tracer: Tracer | null) => Tracer | null;
+  declare static gettrace: () => Tracer | null;
   /** @internal */ $hub: Hub;
   /** @internal */ $state: number = State.FRESH;
   /** @internal Row in the core, or NIL. */ $slot: number = NIL;

@@ -73,6 +73,8 @@ export interface Bounds {
   $again(): void;
   /** The greenlet has ended. */
   $end(): void;
+  /** Bind a greenlet that was not started yet to what bounds this one: for what spawns on behalf of a scope. */
+  $inherit(child: RawGreenlet): void;
 }
 
 /** Take back an exception that is on its way to a greenlet that has not been in a wait. */
