@@ -26,6 +26,8 @@ const TAKEN: unique symbol = Symbol('taken');
  * @see `gevent.queue.Channel`, the source.
  */
 export class Channel<T = any> extends Rowed {
+  /** @internal */
+  readonly $pairs = true;
   #gifts: Map<number, T> | null = null;
   #get: Get<T> | null = null;
 

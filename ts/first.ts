@@ -11,6 +11,7 @@
 
 import { describe } from './core/clock.ts';
 import { Kind, NIL } from './core/contract.ts';
+import { GeventError } from './exceptions.ts';
 import { debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { isOperation, type Operation, RowWait } from './hub/operation.ts';
@@ -124,6 +125,7 @@ class First extends RowWait<any> {
         this.#withdrawOthers(hub);
         return true;
       }
+      this.#refuseMeeting(hub);
       this.wait(hub, slot, limitMs(this.#limit, 'timeout'));
     } catch (error) {
       this.#withdrawOthers(hub);
@@ -131,6 +133,33 @@ class First extends RowWait<any> {
     }
     this.#slot = slot;
     return false;
+  }
+
+  /** A put and a get of one channel would meet each other here, and of these two neither can lose. */
+  #refuseMeeting(hub: Hub): void {
+    const { core, rowOwners } = hub;
+    const roles = new Map<number, number>();
+    for (const slot of this.#slots()) {
+      const row = core.rowOf(slot);
+      if (row === NIL || rowOwners[row].$pairs !== true) continue;
+      const role = core.role(slot);
+      if ((roles.get(row) ?? role) !== role) {
+        throw new GeventError(
+          'GEVENT_FIRST_MEETS_ITSELF',
+          `${this.describe()}: both sides of one channel would meet here`,
+        );
+      }
+      roles.set(row, role);
+    }
+  }
+
+  /** Of all that wait, those of a candidate that is a `first` itself included. */
+  *#slots(): Generator<number> {
+    for (const { op, slot } of this.#entrants) {
+      if (slot === NIL) continue;
+      if (op instanceof First) yield* op.#slots();
+      else yield slot;
+    }
   }
 
   /** @internal The winner's turn has come. Gives the slot of the whole, loose. */
@@ -213,6 +242,7 @@ function candidate(value: unknown, where: string): Operation<unknown> {
  * @param options.default - given as the value at index -1 or key null when the timeout comes first
  * @returns `{ index, value }` or `{ key, value }` of the winner. If the winner fails, its error is raised
  * @throws Timeout if `timeout` came first and there is no `default`
+ * @throws GeventError `GEVENT_FIRST_MEETS_ITSELF` if one puts to and one gets from the same channel
  * @throws TypeError if a candidate cannot be waited for, RangeError if there is none
  */
 export function first<const C extends readonly Candidate[]>(

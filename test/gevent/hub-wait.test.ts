@@ -47,7 +47,7 @@ describe.each(CORES)('on the %s core', (core) => {
       const [waited, free] = [hub.loop.timer(9), hub.loop.timer(9)];
       spawn(function* () {
         try {
-          yield* hub.wait(wited);
+          yield* hub.wait(waited);
         } catch (error) {
           trace(told(error), clock.seconds);
         }

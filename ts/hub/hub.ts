@@ -993,6 +993,8 @@ function told(error: unknown): [kind: string, text: string] {
 export interface RowOwner {
   /** What `slot` waits for there, as the dump names it: `Queue.get`, `join of <Greenlet …>`. */
   describe(slot: number): string;
+  /** @internal Those who wait here wait for one another, in two roles: a channel. */
+  readonly $pairs?: boolean;
   /** @internal The row's notifier ended a pass. */
   $rowDone?(hub: Hub, row: number): void;
   /**
