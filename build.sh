@@ -45,9 +45,9 @@ core() {
   if [[ -f $debug && -f $release && -z $(find asm build.sh ts/core/contract.ts -newer $release) ]]; then return; fi
   compare_constants
   wasm=$(mktemp)
-  asc asm/index.ts asm/check.ts -o "$wasm" --runtime stub --memoryBase 256 --debug
+  asc asm/index.ts asm/check.ts -o "$wasm" --runtime stub --memoryBase 1472 --debug
   embed "$wasm" debug $debug
-  asc asm/index.ts -o "$wasm" --runtime stub --memoryBase 256 -O3 --noAssert
+  asc asm/index.ts -o "$wasm" --runtime stub --memoryBase 1472 -O3 --noAssert
   wasm-opt "$wasm" -o "$wasm" -O3 -tnh --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
   embed "$wasm" release $release
   rm "$wasm"

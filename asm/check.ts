@@ -16,7 +16,23 @@ import {
   WORD_MASK,
   WORD_TAIL,
 } from './abi';
-import { IDLE, KIND, PREV, ROOT, ROWKIND, ringRoom, rowRoom, slotRoom, UNARMED, USED } from './layout';
+import { atOf, belowOf, CHUNK_MASK, entryAt, keyOf, LOWER_BITS, posOf, slotOf } from './chunks';
+import { ASIDE, before, chunkNumber, endOf, entry, LANE_SHIFT, parentOf } from './heaps';
+import {
+  BUCKETS,
+  bucketRoom,
+  CHUNK_SHIFT,
+  IDLE,
+  KIND,
+  PREV,
+  ROOT,
+  ROWKIND,
+  ringRoom,
+  rowRoom,
+  slotRoom,
+  UNARMED,
+  USED,
+} from './layout';
 import { cell, holes, word } from './ready';
 import {
   edge,
@@ -47,23 +63,9 @@ import {
   slots,
   slotTop,
 } from './slots';
-import {
-  ASIDE,
-  armed,
-  armings,
-  atOf,
-  before,
-  chunkNumber,
-  endOf,
-  entry,
-  keyOf,
-  LANE_SHIFT,
-  parentOf,
-  posOf,
-  SLOT_BITS,
-  slotOf,
-} from './timers';
+import { armed, armings } from './timers';
 import { allWaiting, role } from './waiters';
+import { bitsOf, filled, lastOf, lowOf, properBucket, WHEEL } from './wheel';
 
 export { lowerLimits } from './layout';
 export { lowerGenerations } from './slots';
@@ -204,16 +206,19 @@ function verifyRing(): void {
 }
 
 function verifyTimers(): void {
-  let entries: u32 = 0;
-  let chunks = load<u32>(IDLE);
+  inBuckets = 0;
+  let chunks = verifyWheel();
+  let entries = inBuckets;
+  for (let idle = load<u32>(IDLE); idle !== NIL; idle = belowOf(idle)) {
+    assert(++chunks <= load<u32>(USED), 'H4: the idle chunks have no end');
+  }
   for (let lane: u32 = 0; lane < ASIDE * 2; ++lane) {
     const end = endOf(lane);
     entries += end - ROOT;
     if (end > ROOT) chunks += chunkNumber(end - 1) + 1;
     for (let at = ROOT; at < end; ++at) {
       const it = entry(lane, at);
-      assert(posOf(slotOf(keyOf(it))) === ((lane << LANE_SHIFT) | at), 'H2: a slot is not where its timer is');
-      assert(keyOf(it) >> SLOT_BITS < armings, 'H3: a timer was armed in the future');
+      verifyEntry(it, (lane << LANE_SHIFT) | at);
       if (lane >= ASIDE || at === ROOT) continue;
       assert(
         before(atOf(entry(lane, parentOf(at))), keyOf(entry(lane, parentOf(at))), it),
@@ -223,4 +228,36 @@ function verifyTimers(): void {
   }
   assert(entries === armed, 'H2: the armed are miscounted');
   assert(chunks === load<u32>(USED), 'H4: a chunk is nowhere');
+}
+
+function verifyEntry(it: usize, pos: u32): void {
+  assert(posOf(slotOf(keyOf(it))) === pos, 'H2: a slot is not where its timer is');
+  assert(keyOf(it) >> LOWER_BITS < armings, 'H3: a timer was armed in the future');
+}
+
+let inBuckets: u32 = 0;
+
+// Counts its timers, and gives the chunks it uses.
+function verifyWheel(): u32 {
+  let chunks: u32 = 0;
+  let full: u32 = 0;
+  for (let bucket: u32 = 0; bucket < BUCKETS; ++bucket) {
+    const last = lastOf(bucket);
+    const bit = (bitsOf(bucket >> 4) >> (bucket & 15)) & 1;
+    assert(bit === u32(last !== NIL), 'V2: a bucket is filled, and has no bit, or the other way round');
+    full += bit;
+    for (let cell = last; cell !== NIL; cell = belowOf(cell >> CHUNK_SHIFT)) {
+      assert(++chunks <= load<u32>(USED), 'V4: the chunks of a bucket have no end');
+      assert(cell === last || (cell & CHUNK_MASK) === CHUNK_MASK, 'V4: a chunk below another has holes');
+      for (let at = cell & ~CHUNK_MASK; at <= cell; ++at) {
+        const it = entryAt(at);
+        verifyEntry(it, WHEEL + (bucket << LANE_SHIFT) + at);
+        assert(properBucket(atOf(it)) === bucket, 'V1: a timer is in the wrong bucket');
+        assert(atOf(it) >= lowOf(bucket), 'V3: a timer is before all of its bucket');
+        ++inBuckets;
+      }
+    }
+  }
+  assert(full === filled && filled <= bucketRoom, 'V2: the filled buckets are miscounted');
+  return chunks;
 }

@@ -6,7 +6,7 @@ export { RING, rowRoom, slotRoom, WORDS } from './layout';
 export { queueItems, queueLimit, queueStep, queueWait } from './queue';
 export { ready, readyFront, unready } from './ready';
 export { first, quiet, rowFree, rowNew, value, waiting } from './rows';
-export { free, handle, place, resolve, rowOf, take, takeReady, why } from './slots';
+export { free, freeArmed, handle, place, resolve, rowOf, take, takeArmed, takeReady, why } from './slots';
 export { eventClear, eventSet, eventWait, latchFire, notify, park, semAcquire, semRelease, semTry } from './sync';
 export { arm, beginDue, deadline, disarm, nextDeadline } from './timers';
 export { leave, next, nextDue, role, wakeAll, wakeOne } from './waiters';

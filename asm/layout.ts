@@ -2,18 +2,21 @@
 //
 //   0      KINDS    8 x u32     slots alive, by kind                                      slots.ts
 //   32     WORDS    4 x i32     HEAD TAIL MASK BUDGET of the ring                         ready.ts, the hub's loop
-//   48     ENDS     10 x u32    first free cell of each timer lane                        timers.ts
-//   88     USED     u32         chunks that were ever used                                timers.ts
-//   92     IDLE     u32         chunks in IDLES                                           timers.ts
-//   256    assert messages (debug build only)
+//   48     ENDS     10 x u32    first free cell of each timer lane                        heaps.ts
+//   88     USED     u32         chunks that were ever used                                chunks.ts
+//   92     IDLE     u32         the first idle chunk, or NIL                              chunks.ts
+//   96     BITS     7 x u32     level by level, which buckets are not empty               wheel.ts
+//   128    LASTS    112 x u32   cell of each bucket's last entry, or NIL                  wheel.ts
+//   576    LOWS     112 x f64   no deadline in the bucket is before it                    wheel.ts
+//   1472   assert messages (debug build only)
 //   ring   RING     i32         ready entries                                             ready.ts, the hub's loop
-//          CHUNKS   1 KiB       timer entries, 64 a chunk                                 timers.ts
-//          IDLES    u32         stack of chunks that no lane uses                         timers.ts
-//          LANES    10 x u32    lane by lane, the chunks it uses                          timers.ts
+//          CHUNKS   1 KiB       timer entries, 64 a chunk                                 heaps.ts, wheel.ts
+//          BELOW    u32 a chunk behind it in its bucket: its last cell; chains idle chunks wheel.ts, chunks.ts
+//          LANES    10 x u32    lane by lane, the chunks it uses                          heaps.ts
 //          NEXT     u32 a slot  behind it in its row's list; NIL; chains free slots       waiters.ts, slots.ts
 //          PREV     u32 a slot  before it in its row's list; NIL                          waiters.ts
 //          ROW      u32 a slot  the row it waits in, or NIL                               waiters.ts, slots.ts
-//          POS      u32 a slot  lane << 25 | cell in it of the slot's timer; UNARMED      timers.ts, slots.ts
+//          POS      u32 a slot  lane << 25 | cell of the slot's timer; UNARMED            chunks.ts, slots.ts
 //          GEN      u32 a slot  lives it has had                                          slots.ts
 //          KIND     u8  a slot  what it is; 0: not alive                                  slots.ts
 //          WHY      u8  a slot  why it woke last                                          waiters.ts, slots.ts
@@ -44,13 +47,19 @@ export const WORDS: usize = 32;
 export const ENDS: usize = 48;
 export const USED: usize = 88;
 export const IDLE: usize = 92;
+export const BITS: usize = 96;
+export const LASTS: usize = 128;
+export const LOWS: usize = 576;
 
 /** Timer lanes: a heap for each priority, and beside each the entries set aside. */
 export const LANE_COUNT: u32 = 10;
 /** Timer entries are 16 bytes, 64 in a chunk. */
 export const CHUNK_SHIFT: u32 = 6;
 export const CHUNK_BYTES: usize = 1024;
-/** The first cell of a lane; see timers.ts. */
+/** The wheel's levels, and their buckets in all. */
+export const LEVELS: u32 = 7;
+export const BUCKETS: u32 = 112;
+/** The first cell of a lane; see heaps.ts. */
 export const ROOT: u32 = 3;
 /** POS of a slot that is not armed. */
 export const UNARMED: u32 = 0xffffffff;
@@ -59,7 +68,7 @@ export const UNARMED: u32 = 0xffffffff;
 
 export let RING: usize = 0;
 export let CHUNKS: usize = 0;
-export let IDLES: usize = 0;
+export let BELOW: usize = 0;
 export let LANES: usize = 0;
 
 export let NEXT: usize = 0;
@@ -88,6 +97,8 @@ export let rowRoom: u32 = 0;
 export let ringRoom: u32 = 0;
 /** Chunks that one lane may come to use. */
 export let laneRoom: u32 = 0;
+/** Buckets of the wheel that may be filled at a time. */
+export let bucketRoom: u32 = 0;
 
 /** Most slots, most rows, and most 64 KiB pages. The release build never lowers them. */
 export let maxRooms: u32 = MAX_SLOTS;
@@ -111,9 +122,15 @@ function lanesFor(slots: u32): u32 {
   return ((slots + ROOT - 1) >> CHUNK_SHIFT) + 1;
 }
 
-// However the slots are spread: each lane has an incomplete chunk, and does not use ROOT cells of its first one.
+// However the slots are spread: each lane has an incomplete chunk, and does not use ROOT cells of its first one; each
+// filled bucket has an incomplete chunk, and there are two of a bucket that is being emptied.
 function chunksFor(slots: u32): u32 {
-  return (slots >> CHUNK_SHIFT) + LANE_COUNT + 1;
+  return (slots >> CHUNK_SHIFT) + LANE_COUNT + bucketsFor(slots) + 3;
+}
+
+// Few slots do without the wheel: their heaps are small, and its chunks would be mostly empty.
+function bucketsFor(slots: u32): u32 {
+  return min((slots >> 7) + 4, BUCKETS);
 }
 
 function padded(bytes: u64): u64 {
@@ -130,8 +147,8 @@ export function reserve(slots: u32, rows: u32): bool {
 
   const ring = padded(__heap_base);
   const chunks = padded(ring + u64(cells) * 4);
-  const idles = chunks + u64(chunksFor(slots)) * CHUNK_BYTES;
-  const lanes = idles + u64(chunksFor(slots)) * 4;
+  const below = chunks + u64(chunksFor(slots)) * CHUNK_BYTES;
+  const lanes = below + u64(chunksFor(slots)) * 4;
   const next = lanes + u64(lane) * LANE_COUNT * 4;
   const first = padded(next + u64(slots) * 23);
   const end = first + u64(rows) * 30;
@@ -164,13 +181,14 @@ export function reserve(slots: u32, rows: u32): bool {
 
   for (let i = LANE_COUNT; i-- > 0; ) slide(LANES + i * (laneRoom << 2), usize(lanes) + i * (lane << 2), laneRoom << 2);
   LANES = usize(lanes);
-  IDLES = slide(IDLES, usize(idles), load<u32>(IDLE) << 2);
+  BELOW = slide(BELOW, usize(below), load<u32>(USED) << 2);
   CHUNKS = slide(CHUNKS, usize(chunks), usize(load<u32>(USED)) * CHUNK_BYTES);
 
   RING = usize(ring);
   slotRoom = slots;
   rowRoom = rows;
   laneRoom = lane;
+  bucketRoom = bucketsFor(slots);
   ringRoom = cells;
   return true;
 }

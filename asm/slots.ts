@@ -7,9 +7,10 @@
 //   S4  GEN counts the lives a slot has ended and never goes back: a handle names one life for good
 
 import { NIL, PLACE_LOOSE, PLACE_READY, PLACE_WAITING, WHY_WOKEN } from './abi';
+import { posOf, setPos } from './chunks';
 import { GEN, KIND, KINDS, maxRooms, NEXT, ROW, rowRoom, slotRoom, UNARMED, WHY } from './layout';
 import { find, grow, isQueued, push } from './ready';
-import { posOf, setPos } from './timers';
+import { arm, disarm } from './timers';
 
 /** With a generation below it a handle is below 2^53. */
 const MAX_GENERATIONS: u32 = 1 << 29;
@@ -71,6 +72,20 @@ export function free(slot: u32): void {
   }
   store<u32>(NEXT + (usize(slot) << 2), freeSlot);
   freeSlot = slot;
+}
+
+/** `take` and `arm`; NIL, and nothing is armed, when there is no memory for a slot. */
+export function takeArmed(kind: u32, at: f64, priority: u32): u32 {
+  const slot = take(kind);
+  if (slot !== NIL) arm(slot, at, priority);
+  return slot;
+}
+
+/** `disarm` and `free`. False, and nothing has changed, if it was not armed. */
+export function freeArmed(slot: u32): bool {
+  if (!disarm(slot)) return false;
+  free(slot);
+  return true;
 }
 
 export function handle(slot: u32): f64 {

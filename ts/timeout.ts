@@ -20,6 +20,14 @@ export interface TimeoutOptions {
   priority?: number;
 }
 
+// `#state`: the priority, and
+const PRIORITY = 7;
+/** `ref: false` was asked for. */
+const UNREF = 8;
+/** Among the hub's unrefTimers. */
+const COUNTED = 16;
+const CLOSED = 32;
+
 /**
  * Raise an exception in the current greenlet after some time.
  *
@@ -53,16 +61,13 @@ export class Timeout extends ControlException implements Fires<Hub> {
   /** Raised instead of the Timeout itself. */
   readonly exception: TimeoutException;
   #slot = NIL;
-  #hub: Hub | null = null;
   #greenlet: RawGreenlet | null = null;
   #since = 0;
   #moment = 0;
   /** Fired, and on its way to the next operation of a body that is not in one. */
   #late: { greenlet: RawGreenlet; error: unknown } | null = null;
-  #closed = false;
-  readonly #priority: number;
-  readonly #ref: boolean;
-  #unref = false;
+  /** The core's priority, and flags. One Timeout is made for each block that must end in time: the fewer fields the better. */
+  #state: number;
 
   constructor(seconds: Seconds | null = null, exception: TimeoutException = null, options?: TimeoutOptions) {
     super();
@@ -72,16 +77,14 @@ export class Timeout extends ControlException implements Fires<Hub> {
         typeof seconds === 'number' && !Number.isNaN(seconds) ? seconds : toMs(seconds, 'Timeout(seconds)') / 1000;
     this.exception = exception ?? null;
     if (options === undefined) {
-      this.#priority = Priority.LATE;
-      this.#ref = true;
+      this.#state = Priority.LATE;
       return;
     }
     const { priority = -1, ref = true } = options;
     if (!Number.isInteger(priority) || priority < -2 || priority > 2) {
       throw new RangeError(`Timeout(priority): expected an integer from -2 to 2, got ${describe(priority)}`);
     }
-    this.#priority = 2 - priority;
-    this.#ref = ref;
+    this.#state = (2 - priority) | (ref ? 0 : UNREF);
   }
 
   /** Make one and start it. A Timeout is started if it is not pending, and given back itself. */
@@ -106,21 +109,21 @@ export class Timeout extends ControlException implements Fires<Hub> {
   start(): void {
     if (this.#slot !== NIL)
       throw new GeventError('GEVENT_TIMEOUT_PENDING', `${this} is already started; to restart it, cancel it first`);
-    if (this.#closed) throw new GeventError('GEVENT_TIMEOUT_CLOSED', `${this} is closed and cannot be started again`);
+    if ((this.#state & CLOSED) !== 0)
+      throw new GeventError('GEVENT_TIMEOUT_CLOSED', `${this} is closed and cannot be started again`);
     if (this.seconds === null) return;
     const greenlet = getcurrent();
     const hub = greenlet.$hub;
-    const slot = hub.take(Kind.TIMER, this);
-    this.#hub = hub;
+    const ms = this.$ms(hub);
+    this.#slot =
+      ms === Infinity ? hub.take(Kind.TIMER, this) : hub.takeArmed(Kind.TIMER, this, ms, this.#state & PRIORITY);
     this.#greenlet = greenlet;
     this.#since = hub.waiterSerial;
     this.#moment = moment();
-    this.#slot = slot;
-    if (!this.#ref && this.seconds !== Infinity) {
-      this.#unref = true;
+    if ((this.#state & UNREF) !== 0 && this.seconds !== Infinity) {
+      this.#state |= COUNTED;
       ++hub.unrefTimers;
     }
-    hub.arm(slot, this.$ms(hub), this.#priority);
   }
 
   /** @internal Milliseconds from now. */
@@ -137,9 +140,12 @@ export class Timeout extends ControlException implements Fires<Hub> {
   cancel(): void {
     const slot = this.#slot;
     if (slot === NIL) return this.#takeBack();
-    const hub = this.#hub as Hub;
-    disarm(hub, slot);
-    this.#settle(hub, slot);
+    const hub = (this.#greenlet as RawGreenlet).$hub;
+    if (!hub.releaseArmed(slot)) {
+      disarm(hub, slot);
+      hub.release(slot);
+    }
+    this.#settled(hub);
   }
 
   /** What it was for is over: the body must not hear of it in some later operation. */
@@ -153,7 +159,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
   /** Disarm it for good. */
   close(): void {
     this.cancel();
-    this.#closed = true;
+    this.#state |= CLOSED;
   }
 
   /** Armed and not yet fired. */
@@ -161,14 +167,12 @@ export class Timeout extends ControlException implements Fires<Hub> {
     return this.#slot !== NIL;
   }
 
-  #settle(hub: Hub, slot: number): void {
+  #settled(hub: Hub): void {
     this.#slot = NIL;
     this.#greenlet = null;
-    if (this.#unref) {
-      this.#unref = false;
-      --hub.unrefTimers;
-    }
-    hub.release(slot);
+    if ((this.#state & COUNTED) === 0) return;
+    this.#state &= ~COUNTED;
+    --hub.unrefTimers;
   }
 
   /** @internal Whom it will wake: for dumps. */
@@ -179,7 +183,8 @@ export class Timeout extends ControlException implements Fires<Hub> {
   /** @internal */
   $fire(hub: Hub, slot: number): number {
     const greenlet = this.#greenlet as RawGreenlet;
-    this.#settle(hub, slot);
+    hub.release(slot);
+    this.#settled(hub);
     this.onExpiration(greenlet, this.$raised(hub));
     return Fired.DONE;
   }
@@ -199,7 +204,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
   /** For subclasses: raise `exception` in `greenlet`, which started this. Runs in the hub. */
   protected onExpiration(greenlet: RawGreenlet, exception: unknown): void {
     if (exception === undefined) return;
-    const hub = this.#hub as Hub;
+    const hub = greenlet.$hub;
     if (greenlet === hub.main) {
       if (!hub.throwInMain(exception, this.#since)) {
         hub.throwInMainLater(exception);

@@ -163,18 +163,20 @@ export function coreTimers(core: CoreName, armed: number, kinds: number, inFligh
     const { Counter, createPureCore, createWasmCore, Kind, Priority } = await engine<CoreApi>('core');
     const made = core === 'wasm' ? createWasmCore() : createPureCore();
     const seconds = delays(kinds, 2 ** 16);
-    let now = 0;
-    for (let i = 0; i < armed; i++) made.arm(made.take(Kind.TIMER), now + seconds[i & 0xffff] * 1000, Priority.NORMAL);
+    let clock = 0;
+    for (let i = 0; i < armed; i++) made.arm(made.take(Kind.TIMER), seconds[i & 0xffff] * 1000, Priority.NORMAL);
     const ring = Int32Array.from({ length: inFlight }, () => made.take(Kind.TIMER));
-    for (let i = 0; i < inFlight; i++) made.arm(ring[i], now + seconds[i & 0xffff] * 1000, Priority.NORMAL);
+    for (let i = 0; i < inFlight; i++) made.arm(ring[i], seconds[i & 0xffff] * 1000, Priority.NORMAL);
     const work = () => {
       let count = 0;
+      let now = clock; // a captured one is boxed anew at every step
       for (let i = 0, at = 0; i < total; i++) {
         now += 0.0001;
         if (made.disarm(ring[at])) count++;
         made.arm(ring[at], now + seconds[i & 0xffff] * 1000, Priority.NORMAL);
         if (++at === inFlight) at = 0;
       }
+      clock = now;
       return made.counter(Counter.TIMERS) === armed + inFlight ? count : 0;
     };
     return { expect: total, sample: () => timed(work) };

@@ -64,7 +64,14 @@ test('numbering the armings anew changes no order', () => {
   expectNoDifference(pure, renumbering, { scripts: 150, steps: 400, profile: 'timers', verify: true });
 });
 
-test.each<Profile>(['timers', 'deepRows', 'rows', 'holes'])('thousands of slots, mostly %s', (profile) => {
+test('the wheel keeps its invariants with many timers in a bucket', () => {
+  for (const slots of [400, 1500]) {
+    const runs = { scripts: 2, steps: slots * 4, profile: 'wheel' as const, mostSlots: slots };
+    expectNoDifference(pure, debug, { ...runs, verify: slots === 400 });
+  }
+});
+
+test.each<Profile>(['timers', 'wheel', 'deepRows', 'rows', 'holes'])('thousands of slots, mostly %s', (profile) => {
   expectNoDifference(pure, wasm, { scripts: 2, steps: 6000, profile, mostSlots: 2000 });
 });
 

@@ -61,13 +61,32 @@ test('verify finds a notifier that fell out of the ring, and one that is in it f
 
 test('verify finds a timer in the wrong place of its heap', () => {
   const { core } = busyCore();
+  core.nextDue(9); // opens the buckets, and gives none: no pass has begun
+  core.beginDue();
+  core.verify();
   const heap = core.timers.heaps[Priority.NORMAL];
   [heap.at[0], heap.at[1]] = [heap.at[1], heap.at[0]];
   expect(() => core.verify()).toThrow(/T1: heap entry \d is early/);
   [heap.at[0], heap.at[1]] = [heap.at[1], heap.at[0]];
   core.verify();
   heap.size -= 1;
-  expect(() => core.verify()).toThrow('T2: 5 timers in the heaps, 6 counted');
+  expect(() => core.verify()).toThrow('T2: 5 timers in heaps and wheel, 6 counted');
+});
+
+test('verify finds a timer in the wrong bucket of the wheel', () => {
+  const { core } = busyCore();
+  const { buckets } = core.timers.wheel;
+  const [first] = buckets.filter(({ size }) => size > 0);
+  first.at[0] += 4;
+  expect(() => core.verify()).toThrow(/V1: a timer for [5-9] is in bucket \d/);
+  first.at[0] -= 4;
+  core.verify();
+  const { size } = first;
+  first.size = 0;
+  expect(() => core.verify()).toThrow('V2: bucket 0 holds 0 timers, its bit is 1');
+  first.size = size;
+  first.at[0] = 0;
+  expect(() => core.verify()).toThrow('V3: a timer for 0 is before all of bucket 0');
 });
 
 test('verify finds a ring whose holes the core does not know', () => {
@@ -122,17 +141,17 @@ test('take and rowNew give NIL when there is no memory, nothing has changed, and
   }
 });
 
-test('without memory for another timer arm throws, and no timer is lost', () => {
+test('without memory for another timer in its heap arm throws, and no timer is lost', () => {
   const core = createPureCore({ rows: 16 });
   const slots = Array.from({ length: 9 }, () => core.take(Kind.TIMER));
-  for (const slot of slots.slice(0, 4)) core.arm(slot, slot, Priority.NORMAL);
+  for (const slot of slots.slice(0, 4)) core.arm(slot, slot - 9, Priority.NORMAL);
   outOfMemory(1);
-  expect(() => core.arm(slots[4], 0, Priority.NORMAL)).toThrow(RangeError);
+  expect(() => core.arm(slots[4], -9, Priority.NORMAL)).toThrow(RangeError);
   core.verify();
-  for (const slot of slots.slice(5)) core.arm(slot, slot, Priority.HIGH);
+  for (const slot of slots.slice(5)) core.arm(slot, slot - 9, Priority.HIGH);
   core.beginDue();
   expect([0, 1, 2, 3].map(() => core.nextDue(9))).toEqual([5, 6, 7, 8]);
-  expect([core.counter(Counter.TIMERS), core.nextDeadline()]).toEqual([4, 0]);
+  expect([core.counter(Counter.TIMERS), core.nextDeadline()]).toEqual([4, -9]);
 
   // Five timers armed in the pass have no room in the heap that would keep them for the next one.
   for (const type of constructors) type.prototype.constructor = type;
@@ -144,6 +163,26 @@ test('without memory for another timer arm throws, and no timer is lost', () => 
   expect([0, 1, 2, 3, 4].map(() => core.nextDue(9))).toEqual([0, 1, 2, 3, NIL]);
   core.beginDue();
   expect([0, 1, 2, 3, 4, 5].map(() => core.nextDue(9))).toEqual([8, 7, 6, 5, 4, NIL]);
+});
+
+test('without memory the wheel gives to the heaps, or keeps what it has, and no timer is lost', () => {
+  const core = createPureCore({ rows: 16 });
+  const slots = Array.from({ length: 16 }, () => core.take(Kind.TIMER));
+  for (const slot of slots.slice(0, 8)) core.arm(slot, 5000, Priority.NORMAL);
+  outOfMemory(1);
+  // The bucket is full, the heap has room for four.
+  for (const slot of slots.slice(8, 12)) core.arm(slot, 5000, Priority.NORMAL);
+  expect(() => core.arm(slots[12], 5000, Priority.NORMAL)).toThrow(RangeError);
+  core.verify();
+  core.beginDue();
+  expect(() => core.nextDue(4999)).toThrow(RangeError); // a cascade
+  expect(() => core.nextDue(5000)).toThrow(RangeError);
+  core.verify();
+  expect(core.counter(Counter.TIMERS)).toBe(12);
+  for (const type of constructors) type.prototype.constructor = type;
+  expect(core.nextDue(4999)).toBe(NIL);
+  core.verify();
+  expect(slots.slice(0, 13).map(() => core.nextDue(5000))).toEqual([...slots.slice(0, 12), NIL]);
 });
 
 test('an error that is not one of memory is not hidden', () => {

@@ -1,7 +1,7 @@
 // Bugs planted on purpose: cores that are right but for one thing. A test that cannot find them proves nothing.
 
 import { type Core, Counter, NIL, RowKind, Why, Word } from '../../ts/core/contract.ts';
-import { createPureCore } from '../../ts/core/pure.ts';
+import { createPureCore, type PureCore } from '../../ts/core/pure.ts';
 
 export interface PlantedBug {
   /** What the core does wrong, as a sentence. */
@@ -24,6 +24,28 @@ export function planted(core: Core, wrong: (core: Core) => Partial<Core> = () =>
 
 function onPure(name: string, wrong: (core: Core) => Partial<Core>): PlantedBug {
   return { name, makeCore: () => planted(createPureCore({ rows: 3 }), wrong) };
+}
+
+function onTimers(name: string, wrong: (timers: PureCore['timers']) => void): PlantedBug {
+  return {
+    name,
+    makeCore() {
+      const core = createPureCore({ rows: 3 });
+      wrong(core.timers);
+      return planted(core);
+    },
+  };
+}
+
+/** Wrong buckets for what is armed. In a cascade they would make it go round for ever. */
+function whenArmed(wheel: PureCore['timers']['wheel'], wrong: (tick: number) => number): void {
+  const { advance, bucketOf } = wheel;
+  wheel.bucketOf = wrong;
+  wheel.advance = (now) => {
+    wheel.bucketOf = bucketOf;
+    advance.call(wheel, now);
+    wheel.bucketOf = wrong;
+  };
 }
 
 function swapCells(core: Core, cell: number, other: number): void {
@@ -81,23 +103,68 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   })),
 
-  {
-    name: 'timers: disarm fills the hole by sifting down only',
-    makeCore() {
-      const core = createPureCore({ rows: 3 });
-      core.timers.fillHole = core.timers.siftDown;
-      return planted(core);
-    },
-  },
+  onTimers('timers: disarm fills the hole by sifting down only', (timers) => {
+    timers.fillHole = timers.siftDown;
+  }),
 
-  {
-    name: 'timers: disarm fills the hole by sifting up only',
-    makeCore() {
-      const core = createPureCore({ rows: 3 });
-      core.timers.fillHole = core.timers.siftUp;
-      return planted(core);
-    },
-  },
+  onTimers('timers: disarm fills the hole by sifting up only', (timers) => {
+    timers.fillHole = timers.siftUp;
+  }),
+
+  onTimers('timers: of equal deadlines the one armed last comes first', (timers) => {
+    const { before } = timers;
+    timers.before = (at, slot, otherAt, other) =>
+      at === otherAt ? !before.call(timers, at, slot, otherAt, other) : at < otherAt;
+  }),
+
+  onTimers('wheel: the bucket is found without regard to how far time has come', ({ wheel }) => {
+    whenArmed(wheel, (tick) => {
+      const level = (31 - Math.clz32(tick | 1)) >> 2;
+      return (level << 4) | ((tick >> (level << 2)) & 15);
+    });
+  }),
+
+  onTimers('wheel: a deadline beside the first bucket of a level goes into the next one', ({ wheel }) => {
+    const { bucketOf } = wheel;
+    whenArmed(wheel, (tick) => {
+      const bucket = bucketOf.call(wheel, tick);
+      return bucket >= 16 && bucket % 16 < 15 ? bucket + 1 : bucket;
+    });
+  }),
+
+  onTimers('wheel: a cascade puts the first it meets a tick too late', (timers) => {
+    const { wheel } = timers;
+    const { advance } = wheel;
+    const { again } = timers;
+    wheel.advance = (now) => {
+      let first = true;
+      timers.again = (slot, at) => {
+        again.call(timers, slot, first ? at + 4 : at);
+        first = false;
+      };
+      advance.call(wheel, now);
+      timers.again = again;
+    };
+  }),
+
+  onTimers('wheel: the tick that is under way is not opened', ({ wheel }) => {
+    const { openDue } = wheel;
+    wheel.openDue = (now) => openDue.call(wheel, now - 4);
+  }),
+
+  onTimers('wheel: a bucket is looked into only when the heaps are empty', ({ wheel }) => {
+    const { openBefore } = wheel;
+    wheel.openBefore = (earliest) => earliest === Infinity && openBefore.call(wheel, earliest);
+  }),
+
+  onTimers('wheel: the timer that fills a hole is not told where it is', ({ wheel }) => {
+    const { takeOut, buckets } = wheel;
+    wheel.takeOut = (place) => {
+      const slot = buckets[place >> 24].slot[place & 0xffffff];
+      takeOut.call(wheel, place);
+      return slot;
+    };
+  }),
 
   onPure('timers: those armed during a pass fire in it', (core) => ({
     nextDue(nowMs) {

@@ -141,6 +141,10 @@ export interface Core {
   arm(slot: number, atMs: number, priority: number): void;
   /** Disarm. False if it was not armed: it fired, or never was. */
   disarm(slot: number): boolean;
+  /** `take` and `arm` in one: what a block that must end in time begins with. NIL, and nothing is armed, if `take` gives NIL. */
+  takeArmed(kind: Kind, atMs: number, priority: number): number;
+  /** `disarm` and `free` in one. False, and nothing has changed, if it was not armed. It must not wait. */
+  freeArmed(slot: number): boolean;
   /** When the slot's timer is due, or Infinity if it is not armed. */
   deadline(slot: number): number;
   /** The earliest deadline of all armed timers, or Infinity. */

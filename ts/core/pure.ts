@@ -11,7 +11,7 @@
 //   NEXT, PREV   i32   neighbours in that list, or NIL; NEXT chains the free slots link, unlink, free
 //   ROLE         u8    Role: what it waits to do                                        link
 //   WHY          u8    Why it woke last                                            woken, nextDue, take
-//   + the columns of `Timers` below
+//   + the columns of pure-timers.ts
 //
 //   row column   type  meaning
 //   KIND         u8    RowKind, or DEAD
@@ -32,9 +32,11 @@
 //   N1  PENDING[row] exactly if ~row is in the ring: lose one and the waiters never wake
 //   N2  a row that is ready and has waiters is PENDING
 //   N3  LAST[row] is in row's list: a pass is the front of the list up to LAST
-//   T1-T3  those of `Timers`
+//   T1-T3, V1-V3  those of pure-timers.ts and pure-wheel.ts
 
 import { type Core, Counter, HOLE, type Kind, MAX_SLOTS, NIL, Place, Role, RowKind, Why, Word } from './contract.ts';
+import { check, grown } from './pure-support.ts';
+import { Timers } from './pure-timers.ts';
 
 const SLOT_SPACE = 2 ** 24;
 const GENERATIONS = 2 ** 29;
@@ -58,15 +60,6 @@ export function createPureCore(options: PureOptions = {}): PureCore {
   return new PureCore(options);
 }
 
-type Column = Int32Array | Uint8Array | Float64Array;
-
-/** The same column, `length` long, its contents in place. Throws a RangeError if there is no memory for it. */
-function grown<T extends Column>(column: T, length: number): T {
-  const wider = new (column.constructor as new (length: number) => T)(length);
-  wider.set(column);
-  return wider;
-}
-
 /**
  * The smallest ring that is longer than all slots and rows together (R1), with room to spare for holes: a quarter, so
  * that closing them costs a few cells for each hole.
@@ -75,214 +68,6 @@ function ringLength(slots: number, rows: number): number {
   let length = 4;
   while (length <= (slots + rows) * 1.25) length *= 2;
   return length;
-}
-
-class Heap {
-  size = 0;
-  at = new Float64Array(4);
-  slot = new Int32Array(4);
-}
-
-// One indexed 4-ary min-heap a priority, over (AT, SEQ); AT lies in the heap beside the slot, so that a comparison
-// leaves it only on a tie. Binary was slower at a million timers: 44 against 31 ns to arm, 700 against 590 to fire.
-//
-//   T1  before(parent(i), i) for every i > 0, so the earliest is at 0
-//   T2  slot[POS[s]] === s, so that cancel finds its entry without a scan; POS is IDLE if s is not armed
-//   T3  SEQ grows with every arming, so no two entries compare equal; f64: a u32 would wrap within an hour
-//
-// `nextDue` must not give a timer armed after `beginDue` (SEQ >= limit), or one that rearms itself for the past would
-// starve the hub. If such a timer is due it waits in a sixth heap, `late`, for the next pass to begin.
-
-const IDLE = -1;
-const LATE = 5;
-/** WHERE[slot] = priority, + IN_LATE while it is in the heap `late`. */
-const IN_LATE = 8;
-
-/** The timers of a pure core. Exported so that a test can plant a bug in it. */
-export class Timers {
-  readonly heaps: readonly Heap[] = [new Heap(), new Heap(), new Heap(), new Heap(), new Heap(), new Heap()];
-  #pos: Int32Array;
-  #where: Uint8Array;
-  #seq: Float64Array;
-  #nextSeq = 1;
-  #limit = 0;
-  size = 0;
-
-  constructor(slots: number) {
-    this.#pos = new Int32Array(slots).fill(IDLE);
-    this.#where = new Uint8Array(slots);
-    this.#seq = new Float64Array(slots);
-  }
-
-  get bytes(): number {
-    let sum = this.#pos.byteLength + this.#where.byteLength + this.#seq.byteLength;
-    for (const heap of this.heaps) sum += heap.at.byteLength + heap.slot.byteLength;
-    return sum;
-  }
-
-  reserve(slots: number): void {
-    const pos = grown(this.#pos, slots).fill(IDLE, this.#pos.length);
-    const where = grown(this.#where, slots);
-    this.#seq = grown(this.#seq, slots);
-    this.#pos = pos;
-    this.#where = where;
-  }
-
-  armed(slot: number): boolean {
-    return this.#pos[slot] !== IDLE;
-  }
-
-  arm(slot: number, atMs: number, priority: number): void {
-    const heap = this.heaps[priority];
-    this.#makeRoom(heap);
-    this.#where[slot] = priority;
-    this.#seq[slot] = this.#nextSeq++;
-    this.siftUp(heap, heap.size++, slot, atMs);
-    ++this.size;
-  }
-
-  disarm(slot: number): boolean {
-    const pos = this.#pos[slot];
-    if (pos === IDLE) return false;
-    this.#remove(this.#heapOf(slot), pos);
-    --this.size;
-    return true;
-  }
-
-  deadline(slot: number): number {
-    const pos = this.#pos[slot];
-    return pos === IDLE ? Infinity : this.#heapOf(slot).at[pos];
-  }
-
-  nextDeadline(): number {
-    let earliest = Infinity;
-    for (const heap of this.heaps) if (heap.size > 0 && heap.at[0] < earliest) earliest = heap.at[0];
-    return earliest;
-  }
-
-  beginDue(): void {
-    this.#flushLate();
-    this.#limit = this.#nextSeq;
-  }
-
-  nextDue(nowMs: number): number {
-    for (let priority = 0; priority < LATE; ++priority) {
-      const heap = this.heaps[priority];
-      while (heap.size > 0 && heap.at[0] <= nowMs) {
-        const slot = heap.slot[0];
-        if (this.#seq[slot] < this.#limit) {
-          this.disarm(slot);
-          return slot;
-        }
-        this.#move(slot, priority | IN_LATE);
-      }
-    }
-    return NIL;
-  }
-
-  #flushLate(): void {
-    const late = this.heaps[LATE];
-    while (late.size > 0) {
-      const slot = late.slot[late.size - 1];
-      this.#move(slot, this.#where[slot] & ~IN_LATE);
-    }
-  }
-
-  /** Move an armed slot into another heap; it stays where it is if there is no memory. */
-  #move(slot: number, where: number): void {
-    const heap = this.heaps[where & IN_LATE ? LATE : where];
-    const at = this.deadline(slot);
-    this.#makeRoom(heap);
-    this.#remove(this.#heapOf(slot), this.#pos[slot]);
-    this.#where[slot] = where;
-    this.siftUp(heap, heap.size++, slot, at);
-  }
-
-  #heapOf(slot: number): Heap {
-    const where = this.#where[slot];
-    return this.heaps[where & IN_LATE ? LATE : where];
-  }
-
-  // The only writer of heap entries and POS, so T2 cannot drift.
-  #place(heap: Heap, pos: number, slot: number, at: number): void {
-    heap.slot[pos] = slot;
-    heap.at[pos] = at;
-    this.#pos[slot] = pos;
-  }
-
-  #makeRoom(heap: Heap): void {
-    if (heap.size < heap.at.length) return;
-    const at = grown(heap.at, heap.size * 2);
-    heap.slot = grown(heap.slot, heap.size * 2);
-    heap.at = at;
-  }
-
-  #remove(heap: Heap, pos: number): void {
-    this.#pos[heap.slot[pos]] = IDLE;
-    const last = --heap.size;
-    if (pos !== last) this.fillHole(heap, pos, heap.slot[last], heap.at[last]);
-  }
-
-  /** Put the heap's last entry into a hole. It may belong above or below; only one of the two moves it. */
-  fillHole(heap: Heap, pos: number, slot: number, at: number): void {
-    const parent = (pos - 1) >> 2;
-    if (pos > 0 && this.#before(at, slot, heap.at[parent], heap.slot[parent])) this.siftUp(heap, pos, slot, at);
-    else this.siftDown(heap, pos, slot, at);
-  }
-
-  siftUp(heap: Heap, pos: number, slot: number, at: number): void {
-    while (pos > 0) {
-      const parent = (pos - 1) >> 2;
-      if (!this.#before(at, slot, heap.at[parent], heap.slot[parent])) break;
-      this.#place(heap, pos, heap.slot[parent], heap.at[parent]);
-      pos = parent;
-    }
-    this.#place(heap, pos, slot, at);
-  }
-
-  siftDown(heap: Heap, pos: number, slot: number, at: number): void {
-    const { size } = heap;
-    for (;;) {
-      let child = pos * 4 + 1;
-      if (child >= size) break;
-      const end = Math.min(child + 4, size);
-      for (let other = child + 1; other < end; ++other) {
-        if (this.#before(heap.at[other], heap.slot[other], heap.at[child], heap.slot[child])) child = other;
-      }
-      if (!this.#before(heap.at[child], heap.slot[child], at, slot)) break;
-      this.#place(heap, pos, heap.slot[child], heap.at[child]);
-      pos = child;
-    }
-    this.#place(heap, pos, slot, at);
-  }
-
-  #before(at: number, slot: number, otherAt: number, other: number): boolean {
-    return at < otherAt || (at === otherAt && this.#seq[slot] < this.#seq[other]);
-  }
-
-  verify(): void {
-    let entries = 0;
-    for (const heap of this.heaps) {
-      entries += heap.size;
-      for (let i = 0; i < heap.size; ++i) {
-        const slot = heap.slot[i];
-        const parent = (i - 1) >> 2;
-        if (i > 0) {
-          check(this.#before(heap.at[parent], heap.slot[parent], heap.at[i], slot), `T1: heap entry ${i} is early`);
-        }
-        check(this.#pos[slot] === i && this.#heapOf(slot) === heap, `T2: slot ${slot} is not where it is armed`);
-        check(this.#seq[slot] < this.#nextSeq, `T3: slot ${slot} was armed in the future`);
-      }
-    }
-    check(entries === this.size, `T2: ${entries} timers in the heaps, ${this.size} counted`);
-    let positions = 0;
-    for (const pos of this.#pos) if (pos !== IDLE) ++positions;
-    check(positions === this.size, `T2: ${positions} slots have a timer, ${this.size} counted`);
-  }
-}
-
-function check(holds: boolean, message: string): asserts holds {
-  if (!holds) throw new Error(`core:pure is broken: ${message}`);
 }
 
 export class PureCore implements Core {
@@ -562,6 +347,18 @@ export class PureCore implements Core {
 
   disarm(slot: number): boolean {
     return this.timers.disarm(slot);
+  }
+
+  takeArmed(kind: Kind, atMs: number, priority: number): number {
+    const slot = this.take(kind);
+    if (slot !== NIL) this.arm(slot, atMs, priority);
+    return slot;
+  }
+
+  freeArmed(slot: number): boolean {
+    if (!this.disarm(slot)) return false;
+    this.free(slot);
+    return true;
   }
 
   deadline(slot: number): number {

@@ -51,6 +51,8 @@ interface Exports {
   unready(slot: number): number;
   arm(slot: number, atMs: number, priority: number): void;
   disarm(slot: number): number;
+  takeArmed(kind: number, atMs: number, priority: number): number;
+  freeArmed(slot: number): number;
   deadline(slot: number): number;
   nextDeadline(): number;
   beginDue(): void;
@@ -116,7 +118,7 @@ export function createWasmCore(options: WasmCoreOptions = {}): Core {
 function bind(exports: Exports & Partial<DebugExports>): Core {
   const { memory, WORDS, RING, slotRoom, rowRoom, counter, verify } = exports;
   const { take, takeReady, free, handle, resolve, place, rowOf, role, why, ready, readyFront, unready } = exports;
-  const { arm, disarm, deadline, nextDeadline, beginDue, nextDue } = exports;
+  const { arm, disarm, takeArmed, freeArmed, deadline, nextDeadline, beginDue, nextDue } = exports;
   const { rowNew, rowFree, value, waiting, quiet, first, next, park, leave, wakeOne, wakeAll, notify } = exports;
   const { eventSet, eventClear, eventWait, latchFire, semAcquire, semTry, semRelease } = exports;
   const { chanPut, chanGet, balance, partner, queueLimit, queueItems, queueWait, queueStep } = exports;
@@ -192,6 +194,14 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
     }
     disarm(slot: number): boolean {
       return disarm(slot) !== 0;
+    }
+    takeArmed(kind: Kind, atMs: number, priority: number): number {
+      const slot = takeArmed(kind, atMs, priority);
+      if (slot >= this.#slotRoom) this.#grown();
+      return slot;
+    }
+    freeArmed(slot: number): boolean {
+      return freeArmed(slot) !== 0;
     }
     deadline(slot: number): number {
       return deadline(slot);

@@ -206,6 +206,28 @@ export class Hub extends RawGreenlet {
     return slot;
   }
 
+  /** @internal A slot for `owner`, armed as by `arm`: finite `ms` from now. */
+  takeArmed(kind: Kind, owner: Fires<Hub>, ms: number, priority: number): number {
+    const { core } = this;
+    const wait = ms > 0 ? ms : 0;
+    const shares = active === this && this.#sharesClock();
+    const at = (shares ? this.#now : this.updateNow()) + wait;
+    const slot = core.takeArmed(kind, at, priority);
+    if (slot >= this.owners.length || slot === NIL) this.#moreOwners(slot);
+    this.owners[slot] = owner;
+    if (shares) this.#shared.push(slot, at, priority);
+    else if (active !== this) this.kick();
+    return slot;
+  }
+
+  /** @internal `release` a slot that may still be armed. False, and nothing has changed, if it is not. */
+  releaseArmed(slot: number): boolean {
+    if (!this.core.freeArmed(slot)) return false;
+    this.owners[slot] = VACANT;
+    this.bodies[slot] = null;
+    return true;
+  }
+
   #moreOwners(slot: number): void {
     if (slot === NIL) {
       throw new GeventError(
@@ -355,13 +377,17 @@ export class Hub extends RawGreenlet {
     }
     // Reading the clock costs twice a switch. So arms that follow one another in one slice share a reading, and if the
     // slice turns out to have computed meanwhile, they are put off by that much: late rather than early.
-    if (this.#stamp !== core.words[BUDGET] || this.#shared.length >= CLOCK_SHARES || this.clock.virtual) {
+    if (!this.#sharesClock()) {
       core.arm(slot, this.updateNow() + wait, priority);
       return;
     }
     const at = this.#now + wait;
     core.arm(slot, at, priority);
     this.#shared.push(slot, at, priority);
+  }
+
+  #sharesClock(): boolean {
+    return this.#stamp === this.core.words[BUDGET] && this.#shared.length < CLOCK_SHARES && !this.clock.virtual;
   }
 
   #settleShared(gapMs: number): void {

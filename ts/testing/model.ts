@@ -188,6 +188,18 @@ class ModelCore implements Core {
     return wasArmed;
   }
 
+  takeArmed(kind: Kind, atMs: number, priority: number): number {
+    const slot = this.take(kind);
+    if (slot !== NIL) this.arm(slot, atMs, priority);
+    return slot;
+  }
+
+  freeArmed(slot: number): boolean {
+    if (!this.disarm(slot)) return false;
+    this.free(slot);
+    return true;
+  }
+
   deadline(slot: number): number {
     return this.#timers.find((timer) => timer.slot === slot)?.at ?? Infinity;
   }
