@@ -49,6 +49,7 @@ const zero = {
   callbacks: 0,
   links: 0,
   timerSlots: 0,
+  guests: 0,
   rows: 0,
   ready: 0,
   waiting: 0,
