@@ -1048,6 +1048,18 @@ export class CollectLink extends Link {
   }
 }
 
+/** Have `collector` told of the end of `greenlet`, in its place among those who were there before. */
+export function collectEnd(greenlet: Greenlet<any>, collector: SoleCollector): void {
+  if (greenlet.$links === NIL && greenlet.$collector === null && !greenlet.dead) greenlet.$collector = collector;
+  else collector.linked(attached(greenlet, collector));
+}
+
+function attached(greenlet: Greenlet<any>, collector: Collector): CollectLink {
+  const link = new CollectLink(greenlet, collector);
+  link.attach();
+  return link;
+}
+
 /** Runs its function in a raw greenlet of its own, switched to at its place in the order. */
 class SpawnedLink extends Link {
   protected override call(hub: Hub): void {

@@ -1,0 +1,422 @@
+// map and imap: functions over items, run by the members of a group.
+//
+// A bounded Pool runs `map` in at most `size` greenlets, each taking one item after another, since a greenlet an item costs
+// three times what a no-op does. Between items such a greenlet lets others run and is made as new: what it deferred has run, its locals
+// are gone. An unbounded group, or one with a greenletClass of its own, has a greenlet for each item.
+//
+//   M1  an item that was begun has a result: what fn gave, its error, or the GreenletExit its greenlet was killed with
+//   M2  the error of an item is reported when it happens, as any greenlet's, and raised by position
+
+import { describe } from './core/clock.ts';
+import { GreenletExit } from './exceptions.ts';
+import { Framed } from './framed.ts';
+import { Greenlet } from './gevent-greenlet.ts';
+import type { Group } from './group.ts';
+import type { Hub } from './hub/hub.ts';
+import { type Operation, RowWait } from './hub/operation.ts';
+import type { Park } from './hub/protocol.ts';
+import { Queue } from './joinable.ts';
+import { Semaphore } from './lock.ts';
+import { sleep } from './sleep.ts';
+import { settle } from './unwind.ts';
+
+// ---- map ------------------------------------------------------------------------------------------------------------
+
+interface Outcome {
+  readonly error: unknown;
+}
+
+/** Results by position, and the one who waits for them. */
+class Results extends RowWait<unknown[]> {
+  readonly values: unknown[] = [];
+  readonly #done: boolean[] = [];
+  #failures: Map<number, Outcome> | null = null;
+  /** All below are done, and none of them failed. */
+  #prefix = 0;
+  #failure: Outcome | null = null;
+  /** How many there will be; Infinity while that is not known. */
+  total = Infinity;
+  #hub: Hub | null = null;
+
+  describe(): string {
+    return `map, ${this.#prefix} of ${this.total === Infinity ? 'the' : this.total} results`;
+  }
+
+  get enough(): boolean {
+    return this.#failure !== null || this.#prefix >= this.total;
+  }
+
+  set(index: number, value: unknown): void {
+    this.values[index] = value;
+    this.#done[index] = true;
+    if (index === this.#prefix) this.#advance();
+  }
+
+  fail(index: number, error: unknown): void {
+    this.#failures ??= new Map();
+    this.#failures.set(index, { error });
+    this.set(index, undefined);
+  }
+
+  #advance(): void {
+    while (this.#done[this.#prefix] === true) {
+      const failure = this.#failures?.get(this.#prefix);
+      if (failure !== undefined) {
+        this.#failure = failure;
+        break;
+      }
+      ++this.#prefix;
+    }
+    this.check();
+  }
+
+  /** It may be over. */
+  check(): void {
+    if (this.enough && this.#hub !== null) this.wake(this.#hub, false);
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    if (this.enough) return true;
+    this.use();
+    this.#hub = hub;
+    this.wait(hub, slot, null);
+    return false;
+  }
+
+  complete(hub: Hub): unknown[] {
+    this.#hub = null;
+    this.unwait(hub);
+    if (this.#failure !== null) throw this.#failure.error;
+    return this.values;
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#hub = null;
+    super.abandon(hub, slot);
+  }
+}
+
+/** The items of one map, and where they are. */
+class Work {
+  readonly fn: (item: any) => unknown;
+  readonly results = new Results();
+  readonly #items: Iterator<unknown>;
+  #next = 0;
+  exhausted = false;
+  #ahead: { value: unknown } | null = null;
+
+  constructor(fn: (item: any) => unknown, items: Iterable<unknown>) {
+    this.fn = fn;
+    this.#items = items[Symbol.iterator]();
+  }
+
+  /** True if there is another item. Throws what the iterable throws. */
+  more(): boolean {
+    if (this.#ahead !== null) return true;
+    if (this.exhausted) return false;
+    try {
+      const { done, value } = this.#items.next();
+      if (!done) {
+        this.#ahead = { value };
+        return true;
+      }
+    } catch (error) {
+      this.exhausted = true;
+      throw error;
+    }
+    this.exhausted = true;
+    this.results.total = this.#next;
+    this.results.check();
+    return false;
+  }
+
+  take(): { index: number; item: unknown } {
+    const { value } = this.#ahead as { value: unknown };
+    this.#ahead = null;
+    return { index: this.#next++, item: value };
+  }
+}
+
+/** A greenlet that runs items of a map. */
+class MapWorker extends Greenlet<void> {
+  readonly #work: Work;
+  /** The item in hand, or -1. */
+  #index: number;
+  #item: unknown;
+
+  constructor(work: Work, index: number, item: unknown) {
+    super();
+    this.#work = work;
+    this.#index = index;
+    this.#item = item;
+  }
+
+  override *_run(): Generator<Park, void, any> {
+    const work = this.#work;
+    const { fn, results } = work;
+    for (;;) {
+      try {
+        const given = fn(this.#item);
+        const value = given !== null && typeof given === 'object' ? yield* settle(given) : given;
+        results.set(this.#index, value);
+      } catch (error) {
+        if (error instanceof GreenletExit) throw error; // $failed has its result
+        this.$hub.$route(this, error);
+        results.fail(this.#index, error);
+      }
+      this.#index = -1;
+      this.#item = undefined;
+      if (this.$more !== null) yield* renew(this);
+      // Its turn is over, as that of the greenlet of this item would be.
+      yield* sleep(0);
+      if (!work.more()) return;
+      const { index, item } = work.take();
+      this.#index = index;
+      this.#item = item;
+    }
+  }
+
+  /** @internal M1: killed, perhaps before it ran. */
+  override $failed(error: unknown): boolean {
+    if (this.#index >= 0) {
+      if (error instanceof GreenletExit) this.#work.results.set(this.#index, error);
+      else this.#work.results.fail(this.#index, error);
+      this.#index = -1;
+    }
+    return super.$failed(error);
+  }
+
+  override toString(): string {
+    return `<MapWorker ${JSON.stringify(this.name)}: ${this.#work.fn.name || 'anonymous'}(${describe(this.#item).slice(0, 50)})>`;
+  }
+}
+
+/** What a greenlet keeps for itself, gone: the next item begins afresh. */
+function* renew(greenlet: Greenlet<any>): Generator<Park, void, any> {
+  const more = greenlet.$extras();
+  const deferred = more.deferred ?? [];
+  more.deferred = null;
+  for (let fn = deferred.pop(); fn !== undefined; fn = deferred.pop()) {
+    try {
+      yield* settle(fn());
+    } catch (error) {
+      if (error instanceof GreenletExit) throw error;
+      greenlet.$hub.$route(greenlet, error);
+    }
+  }
+  more.locals = null;
+  more.name = null;
+}
+
+/** @internal The body of `map`: runs in a greenlet of its own, and goes on spawning when nobody waits for it. */
+export function* mapOver(
+  group: Group,
+  fn: (item: any) => unknown,
+  items: Iterable<unknown>,
+): Generator<Park, unknown[], any> {
+  if (group.greenletClass !== Greenlet || !Number.isFinite((group as { size?: number | null }).size ?? Infinity)) {
+    return yield* mapEach(group, fn, items);
+  }
+  const work = new Work(fn, items);
+  while (work.more()) {
+    if (group.full()) {
+      yield* group.waitAvailable();
+      continue;
+    }
+    const { index, item } = work.take();
+    group.startNowait(new MapWorker(work, index, item));
+  }
+  return yield* work.results;
+}
+
+function* mapEach(group: Group, fn: (item: any) => unknown, items: Iterable<unknown>): Generator<Park, unknown[], any> {
+  const greenlets: Greenlet<any>[] = [];
+  for (const item of items) greenlets.push(yield* group.spawn(fn as (item: unknown) => unknown, item));
+  const results: unknown[] = [];
+  for (const greenlet of greenlets) results.push(yield* greenlet.get());
+  return results;
+}
+
+// ---- imap -----------------------------------------------------------------------------------------------------------
+
+export interface IMapOptions {
+  /** At most so many results that nobody has taken, an integer from 1. Default: no limit. */
+  maxsize?: number | null;
+}
+
+interface Sources {
+  iterables: Iterable<any>[];
+  maxsize: number | null;
+}
+
+/** @internal Iterables, and options behind them. */
+export function splitImap(rest: readonly unknown[], where: string): Sources {
+  const last = rest.at(-1);
+  const options =
+    typeof last === 'object' && last !== null && typeof (last as Iterable<unknown>)[Symbol.iterator] !== 'function'
+      ? (last as IMapOptions)
+      : null;
+  const iterables = (options === null ? rest : rest.slice(0, -1)) as Iterable<any>[];
+  if (iterables.length === 0) throw new TypeError(`${where}(fn, items): expected an iterable, got nothing`);
+  for (const each of iterables) {
+    if (typeof each?.[Symbol.iterator] !== 'function') {
+      throw new TypeError(`${where}(fn, items): expected an iterable, got ${describe(each)}`);
+    }
+  }
+  for (const key in options) {
+    if (key !== 'maxsize') throw new TypeError(`${where}(options): there is no option ${key}`);
+  }
+  const maxsize = options?.maxsize ?? null;
+  if (maxsize !== null && (!Number.isInteger(maxsize) || maxsize < 1)) {
+    throw new RangeError(`${where}(maxsize): expected an integer from 1, got ${describe(maxsize)}`);
+  }
+  return { iterables, maxsize };
+}
+
+function* zip(iterables: Iterable<any>[]): Generator<unknown[], void, undefined> {
+  const iterators = iterables.map((each) => each[Symbol.iterator]());
+  for (;;) {
+    const items: unknown[] = [];
+    for (const iterator of iterators) {
+      const { done, value } = iterator.next();
+      if (done) return;
+      items.push(value);
+    }
+    yield items;
+  }
+}
+
+/** A result, or the end (`last`): of all, or of the iterable by an error of its own. */
+interface Result {
+  readonly index: number;
+  readonly ok: boolean;
+  readonly value: unknown;
+  readonly last: boolean;
+}
+
+/**
+ * The iterator that `imapUnordered` gives. It is a Greenlet, which hands the items out: killing it stops that.
+ * @see `gevent.pool.IMapUnordered`, the source.
+ */
+export class IMapUnordered<R = any> extends Greenlet<void> {
+  /** @internal Results that were not taken. */ readonly $queue = new Queue<Result>();
+  readonly #group: Group;
+  readonly #fn: (...items: any[]) => unknown;
+  readonly #sources: Sources;
+  /** Results that may still be made before some are taken; null: any number. */
+  #room: Semaphore | null;
+  #outstanding = 0;
+  #count = 0;
+  /** The end has been put into the queue. */
+  #finished = false;
+  /** And taken out. */
+  #over = false;
+
+  /** @internal */
+  constructor(group: Group, fn: (...items: any[]) => unknown, sources: Sources) {
+    super();
+    this.#group = group;
+    this.#fn = fn;
+    this.#sources = sources;
+    this.#room = sources.maxsize === null ? null : new Semaphore(sources.maxsize);
+    this.$quiet = true;
+  }
+
+  override *_run(): Generator<Park, void, any> {
+    for (const items of zip(this.#sources.iterables)) {
+      const index = this.#count++;
+      if (this.#room !== null) yield* this.#room.acquire();
+      ++this.#outstanding;
+      let greenlet: Greenlet<any>;
+      try {
+        greenlet = yield* this.#group.spawn(this.#fn as (...items: unknown[]) => unknown, ...items);
+      } catch (error) {
+        --this.#outstanding;
+        throw error;
+      }
+      greenlet.rawlink((g: Greenlet<any>) => this.#ended(g, index));
+    }
+    this.#room = null;
+    if (this.#outstanding === 0) this.#finish(true, undefined);
+  }
+
+  /** @internal The iterable's own error ends the iteration, and may come before results of those who still run; so does a kill. */
+  override $failed(error: unknown): boolean {
+    this.#room = null;
+    this.#finish(false, error);
+    return super.$failed(error);
+  }
+
+  #finish(ok: boolean, value: unknown): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.$queue.putNowait({ index: this.#count, ok, value, last: true });
+  }
+
+  #ended(greenlet: Greenlet<any>, index: number): void {
+    --this.#outstanding;
+    const ok = greenlet.successful();
+    this.$queue.putNowait({ index, ok, value: ok ? greenlet.value : greenlet.exception, last: false });
+    if (this.ready() && this.#outstanding === 0) this.#finish(true, undefined);
+  }
+
+  /**
+   * The next result: `{ done, value }`. Its failure is raised, and the iteration goes on behind it. Switch point, unless one
+   * is there.
+   */
+  next(): Operation<IteratorResult<R, undefined>> {
+    return new Framed('imap.next', () => this.#next());
+  }
+
+  *#next(): Generator<Park, IteratorResult<R, undefined>, any> {
+    if (this.#over) return { done: true, value: undefined };
+    this.#room?.release();
+    const result = yield* this.$take();
+    if (result.last) this.#over = true;
+    if (!result.ok) throw result.value;
+    return result.last ? { done: true, value: undefined } : { done: false, value: result.value as R };
+  }
+
+  /** @internal */
+  protected *$take(): Generator<Park, Result, any> {
+    return yield* this.$queue.get();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<R, void, void> {
+    for (;;) {
+      const { done, value } = await this.next();
+      if (done) return;
+      yield value as R;
+    }
+  }
+}
+
+/**
+ * The iterator that `imap` gives: results in the order of the items.
+ * @see `gevent.pool.IMap`, the source.
+ */
+export class IMap<R = any> extends IMapUnordered<R> {
+  /** Those that came before their turn. */
+  readonly #held = new Map<number, Result>();
+  #index = 0;
+
+  /** @internal */
+  protected override *$take(): Generator<Park, Result, any> {
+    for (;;) {
+      const held = this.#held.get(this.#index);
+      if (held !== undefined) {
+        this.#held.delete(this.#index++);
+        return held;
+      }
+      const result: Result = yield* this.$queue.get();
+      this.#held.set(result.index, result);
+    }
+  }
+}
+
+/** @internal */
+export function imap(group: Group, fn: (...items: any[]) => unknown, sources: Sources): IMap<any> {
+  const made = new IMap<any>(group, fn, sources);
+  made.start();
+  return made;
+}
