@@ -62,6 +62,8 @@ const samples: Record<string, () => object> = {
     handler.cancel();
     return handler;
   },
+  Group: () => new modules['gevent-wasm/pool'].Group(),
+  Pool: () => new modules['gevent-wasm/pool'].Pool(1),
   HTTPServer: () => new modules['gevent-wasm/http'].HTTPServer(0, () => 1),
   PeriodicMonitoringThread: () => {
     const monitor = getHub().startPeriodicMonitoringThread();

@@ -178,6 +178,12 @@ export class Group {
   /** @internal */
   $giveRoom(): void {}
 
+  /** @internal Have `callback` called when there is room. */
+  $onRoom(_callback: () => void): void {}
+
+  /** @internal */
+  $offRoom(_callback: () => void): void {}
+
   /** @internal What `add` raises when there was no room in time. */
   $noRoom(): Error {
     return new Error('unreachable');

@@ -26,24 +26,54 @@ interface Outcome {
   readonly error: unknown;
 }
 
-/** Results by position, and the one who waits for them. */
-class Results extends RowWait<unknown[]> {
+/** The items of one map, one taken ahead so that their end is known, and their results by position. */
+class Work {
+  readonly fn: (item: any) => unknown;
   readonly values: unknown[] = [];
+  readonly #items: Iterator<unknown>;
   readonly #done: boolean[] = [];
+  #ahead: IteratorResult<unknown>;
+  #begun = 0;
   #failures: Map<number, Outcome> | null = null;
   /** All below are done, and none of them failed. */
   #prefix = 0;
+  /** What the map raises: the first failing position, or what the iterable threw. */
   #failure: Outcome | null = null;
-  /** How many there will be; Infinity while that is not known. */
-  total = Infinity;
-  #hub: Hub | null = null;
+  /** The one who waits for it. */
+  waiter: WaitForWork | null = null;
 
-  describe(): string {
-    return `map, ${this.#prefix} of ${this.total === Infinity ? 'the' : this.total} results`;
+  constructor(fn: (item: any) => unknown, items: Iterable<unknown>) {
+    this.fn = fn;
+    this.#items = items[Symbol.iterator]();
+    this.#ahead = this.#items.next();
   }
 
-  get enough(): boolean {
-    return this.#failure !== null || this.#prefix >= this.total;
+  /** True if there is an item that nobody has begun. */
+  get more(): boolean {
+    return !this.#ahead.done;
+  }
+
+  /** Begin the next item. */
+  take(): { index: number; item: unknown } {
+    const item = this.#ahead.value;
+    try {
+      this.#ahead = this.#items.next();
+    } catch (error) {
+      this.#ahead = { done: true, value: undefined };
+      this.#failure = { error };
+    }
+    if (this.#ahead.done) this.waiter?.tell();
+    return { index: this.#begun++, item };
+  }
+
+  /** Nothing is left to wait for: all items have been begun, and all are done or one has failed at its position. */
+  get over(): boolean {
+    return !this.more && (this.#failure !== null || this.#prefix === this.#begun);
+  }
+
+  results(): unknown[] {
+    if (this.#failure !== null) throw this.#failure.error;
+    return this.values;
   }
 
   set(index: number, value: unknown): void {
@@ -62,78 +92,64 @@ class Results extends RowWait<unknown[]> {
     while (this.#done[this.#prefix] === true) {
       const failure = this.#failures?.get(this.#prefix);
       if (failure !== undefined) {
-        this.#failure = failure;
+        this.#failure ??= failure;
         break;
       }
       ++this.#prefix;
     }
-    this.check();
+    if (this.over) this.waiter?.tell();
   }
 
-  /** It may be over. */
-  check(): void {
-    if (this.enough && this.#hub !== null) this.wake(this.#hub, false);
+  describe(): string {
+    return `map, ${this.#prefix} of ${this.more ? 'the' : this.#begun} results`;
+  }
+}
+
+/** Waits until work is over, or there is room for another greenlet to do some. */
+class WaitForWork extends RowWait<void> {
+  readonly #work: Work;
+  readonly #group: Group;
+  #hub: Hub | null = null;
+
+  constructor(work: Work, group: Group) {
+    super();
+    this.#work = work;
+    this.#group = group;
+  }
+
+  describe(): string {
+    return this.#work.describe();
   }
 
   begin(hub: Hub, slot: number): boolean {
-    if (this.enough) return true;
     this.use();
+    if (this.#work.over) return true;
     this.#hub = hub;
+    this.#work.waiter = this;
+    if (this.#work.more) this.#group.$onRoom(this.tell);
     this.wait(hub, slot, null);
     return false;
   }
 
-  complete(hub: Hub): unknown[] {
-    this.#hub = null;
+  readonly tell = (): void => {
+    if (this.#hub !== null) this.wake(this.#hub, false);
+  };
+
+  complete(hub: Hub): void {
+    this.#leave();
     this.unwait(hub);
-    if (this.#failure !== null) throw this.#failure.error;
-    return this.values;
   }
 
   override abandon(hub: Hub, slot: number): void {
-    this.#hub = null;
+    this.#leave();
     super.abandon(hub, slot);
   }
-}
 
-/** The items of one map, and where they are. */
-class Work {
-  readonly fn: (item: any) => unknown;
-  readonly results = new Results();
-  readonly #items: Iterator<unknown>;
-  #next = 0;
-  exhausted = false;
-  #ahead: { value: unknown } | null = null;
-
-  constructor(fn: (item: any) => unknown, items: Iterable<unknown>) {
-    this.fn = fn;
-    this.#items = items[Symbol.iterator]();
-  }
-
-  /** True if there is another item. Throws what the iterable throws. */
-  more(): boolean {
-    if (this.#ahead !== null) return true;
-    if (this.exhausted) return false;
-    try {
-      const { done, value } = this.#items.next();
-      if (!done) {
-        this.#ahead = { value };
-        return true;
-      }
-    } catch (error) {
-      this.exhausted = true;
-      throw error;
-    }
-    this.exhausted = true;
-    this.results.total = this.#next;
-    this.results.check();
-    return false;
-  }
-
-  take(): { index: number; item: unknown } {
-    const { value } = this.#ahead as { value: unknown };
-    this.#ahead = null;
-    return { index: this.#next++, item: value };
+  #leave(): void {
+    if (this.#hub === null) return;
+    this.#hub = null;
+    this.#work.waiter = null;
+    this.#group.$offRoom(this.tell);
   }
 }
 
@@ -153,34 +169,34 @@ class MapWorker extends Greenlet<void> {
 
   override *_run(): Generator<Park, void, any> {
     const work = this.#work;
-    const { fn, results } = work;
+    const { fn } = work;
     for (;;) {
       try {
         const given = fn(this.#item);
         const value = given !== null && typeof given === 'object' ? yield* settle(given) : given;
-        results.set(this.#index, value);
+        work.set(this.#index, value);
       } catch (error) {
         if (error instanceof GreenletExit) throw error; // $failed has its result
         this.$hub.$route(this, error);
-        results.fail(this.#index, error);
+        work.fail(this.#index, error);
       }
       this.#index = -1;
       this.#item = undefined;
       if (this.$more !== null) yield* renew(this);
-      // Its turn is over, as that of the greenlet of this item would be.
-      yield* sleep(0);
-      if (!work.more()) return;
+      if (!work.more) return;
       const { index, item } = work.take();
       this.#index = index;
       this.#item = item;
+      // Its turn is over, as that of the greenlet of the item before would be.
+      yield* sleep(0);
     }
   }
 
   /** @internal M1: killed, perhaps before it ran. */
   override $failed(error: unknown): boolean {
     if (this.#index >= 0) {
-      if (error instanceof GreenletExit) this.#work.results.set(this.#index, error);
-      else this.#work.results.fail(this.#index, error);
+      if (error instanceof GreenletExit) this.#work.set(this.#index, error);
+      else this.#work.fail(this.#index, error);
       this.#index = -1;
     }
     return super.$failed(error);
@@ -218,15 +234,14 @@ export function* mapOver(
     return yield* mapEach(group, fn, items);
   }
   const work = new Work(fn, items);
-  while (work.more()) {
-    if (group.full()) {
-      yield* group.waitAvailable();
-      continue;
+  for (;;) {
+    while (work.more && !group.full()) {
+      const { index, item } = work.take();
+      group.startNowait(new MapWorker(work, index, item));
     }
-    const { index, item } = work.take();
-    group.startNowait(new MapWorker(work, index, item));
+    if (work.over) return work.results();
+    yield* new WaitForWork(work, group);
   }
-  return yield* work.results;
 }
 
 function* mapEach(group: Group, fn: (item: any) => unknown, items: Iterable<unknown>): Generator<Park, unknown[], any> {
@@ -324,16 +339,10 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
 
   override *_run(): Generator<Park, void, any> {
     for (const items of zip(this.#sources.iterables)) {
-      const index = this.#count++;
       if (this.#room !== null) yield* this.#room.acquire();
+      const greenlet = yield* this.#group.spawn(this.#fn as (...items: unknown[]) => unknown, ...items);
+      const index = this.#count++;
       ++this.#outstanding;
-      let greenlet: Greenlet<any>;
-      try {
-        greenlet = yield* this.#group.spawn(this.#fn as (...items: unknown[]) => unknown, ...items);
-      } catch (error) {
-        --this.#outstanding;
-        throw error;
-      }
       greenlet.rawlink((g: Greenlet<any>) => this.#ended(g, index));
     }
     this.#room = null;

@@ -79,6 +79,16 @@ export class Pool extends Group {
   }
 
   /** @internal */
+  override $onRoom(callback: () => void): void {
+    this.#room?.rawlink(callback);
+  }
+
+  /** @internal */
+  override $offRoom(callback: () => void): void {
+    this.#room?.unlink(callback);
+  }
+
+  /** @internal */
   override $noRoom(): Error {
     return new PoolFull(`${this} is full`);
   }
