@@ -43,6 +43,7 @@ export { getcurrent } from './hub/raw.ts';
 export { type CreateHubOptions, createHub, getHub, type Hub } from './hub.ts';
 export { shield } from './shield.ts';
 export { idle, sleep } from './sleep.ts';
+export { TaskGroup, type TaskGroupOptions } from './task-group.ts';
 export { type Limit, Timeout, type TimeoutException, type TimeoutOptions } from './timeout.ts';
 export { until } from './until.ts';
 export { type Iwait, iwait, type JoinallOptions, joinall, type Linkable, type WaitOptions, wait } from './waiting.ts';

@@ -594,7 +594,7 @@ describe.each(CORES)('on the %s core', (core) => {
       hub.spawn(function* () {
         yield* pool.map(
           function* (x: number): any {
-            trace(`begin ${x}`, (getcurrent() as Greenlet).$more?.locals?.size ?? 'none');
+            trace(`begin ${x}`, (getcurrent() as Greenlet).$more?.locals ?? 'none');
             yield* defer(() => trace(`deferred ${x}`));
             (getcurrent() as Greenlet).$extras().locals = new Map([[{}, x]]);
           },

@@ -45,8 +45,8 @@ export class Extras {
   deferred: (() => unknown)[] | null = null;
   /** How the body ended, while the cleanup runs. */
   outcome: { ok: boolean; value: unknown } | null = null;
-  /** gevent.local and friends: values by key. */
-  locals: Map<unknown, unknown> | null = null;
+  /** The values of local objects; see local.ts. */
+  locals: object | null = null;
   treeLocals: Record<string, unknown> | null = null;
   spawnSite: string | null = null;
   ident: number | null = null;

@@ -1,0 +1,169 @@
+// Entry `gevent-wasm/local`: an object whose properties are each greenlet's own.
+
+import { getcurrent, type RawGreenlet } from './hub/raw.ts';
+import './hub.ts';
+
+type Dict = Record<PropertyKey, unknown>;
+
+/** What one greenlet keeps, by the object it belongs to. An object that is dropped takes its values along. */
+class Locals {
+  readonly #dicts = new WeakMap<object, Dict>();
+  #objects: WeakRef<object>[] = [];
+  #room = 16;
+
+  get(object: object): Dict | undefined {
+    return this.#dicts.get(object);
+  }
+
+  set(object: object, dict: Dict): void {
+    this.#dicts.set(object, dict);
+    if (this.#objects.length === this.#room) {
+      this.#objects = this.#objects.filter((each) => each.deref() !== undefined);
+      this.#room = Math.max(16, this.#objects.length * 2);
+    }
+    this.#objects.push(new WeakRef(object));
+  }
+
+  delete(object: object): void {
+    this.#dicts.delete(object);
+  }
+
+  *[Symbol.iterator](): Generator<[object, Dict], void, undefined> {
+    for (const each of this.#objects) {
+      const object = each.deref();
+      const dict = object === undefined ? undefined : this.#dicts.get(object);
+      if (dict !== undefined) yield [object as object, dict];
+    }
+  }
+}
+
+function localsOf(greenlet: RawGreenlet): Locals {
+  const more = greenlet.$extras();
+  more.locals ??= new Locals();
+  return more.locals as Locals;
+}
+
+/** What stands behind a proxy: how its object is made again in another greenlet. */
+class Maker {
+  readonly type: new (
+    ...args: any[]
+  ) => local;
+  readonly args: unknown[];
+  proxy!: object;
+
+  constructor(type: new (...args: any[]) => local, args: unknown[]) {
+    this.type = type;
+    this.args = args;
+  }
+}
+
+const makers = new WeakMap<object, Maker>();
+/** The object whose constructor runs again, for a greenlet that is new to it. */
+let again: object | null = null;
+
+/** The current greenlet's values; its constructor runs first if this greenlet is new to it. */
+function dictOf(maker: Maker): Dict {
+  const locals = localsOf(getcurrent());
+  const known = locals.get(maker.proxy);
+  if (known !== undefined) return known;
+  const dict: Dict = Object.create(null);
+  locals.set(maker.proxy, dict);
+  if (maker.type !== local) {
+    const outer = again;
+    again = maker.proxy;
+    try {
+      new maker.type(...maker.args);
+    } catch (error) {
+      locals.delete(maker.proxy);
+      throw error;
+    } finally {
+      again = outer;
+    }
+  }
+  return dict;
+}
+
+const handler: ProxyHandler<Maker> = {
+  get(maker, key, receiver) {
+    const dict = dictOf(maker);
+    return key in dict ? dict[key] : Reflect.get(maker.type.prototype, key, receiver);
+  },
+  set(maker, key, value, receiver) {
+    const dict = dictOf(maker);
+    // Setters of the class win, as its getters do.
+    for (let at = maker.type.prototype; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+      const property = Object.getOwnPropertyDescriptor(at, key);
+      if (property?.set) return Reflect.set(at, key, value, receiver);
+      if (property) break;
+    }
+    dict[key] = value;
+    return true;
+  },
+  has: (maker, key) => key in dictOf(maker) || key in maker.type.prototype,
+  deleteProperty: (maker, key) => Reflect.deleteProperty(dictOf(maker), key),
+  ownKeys: (maker) => Reflect.ownKeys(dictOf(maker)),
+  getOwnPropertyDescriptor(maker, key) {
+    const property = Object.getOwnPropertyDescriptor(dictOf(maker), key);
+    // What is behind the proxy does not have it, so it must be configurable.
+    return property && { ...property, configurable: true };
+  },
+  defineProperty(maker, key, property) {
+    return Reflect.defineProperty(dictOf(maker), key, { ...property, configurable: true });
+  },
+  getPrototypeOf: (maker) => maker.type.prototype,
+  setPrototypeOf: () => false,
+  preventExtensions: () => false,
+};
+
+/**
+ * An object whose properties each greenlet has for itself: `const data = new local(); data.user = 'a'`.
+ *
+ * A subclass's constructor runs again, with the same arguments, in each greenlet that touches the object, before its first
+ * access; it cannot have `#private` fields. What a greenlet set goes when it ends. In async bodies it holds across awaits;
+ * main has its own.
+ * @see `gevent.local.local`, the source. Differs: a missing property is undefined.
+ */
+export class local {
+  [key: PropertyKey]: any;
+
+  constructor(...args: unknown[]) {
+    if (again !== null) {
+      const proxy = again;
+      again = null;
+      // biome-ignore lint/correctness/noConstructorReturn: the object exists; only its fields are set anew
+      return proxy as local;
+    }
+    if (args.length > 0 && new.target === local) {
+      throw new TypeError('local(): initialization arguments are not supported; define a subclass with a constructor');
+    }
+    const maker = new Maker(new.target, args);
+    const proxy = new Proxy(maker, handler) as unknown as local;
+    maker.proxy = proxy;
+    makers.set(proxy, maker);
+    // The constructor that is running is this greenlet's.
+    localsOf(getcurrent()).set(proxy, Object.create(null));
+    // biome-ignore lint/correctness/noConstructorReturn: see above
+    return proxy;
+  }
+
+  /** A copy with the current greenlet's values; in other greenlets it begins afresh. */
+  static copy<T extends local>(object: T): T {
+    const maker = makers.get(object);
+    if (maker === undefined) throw new TypeError('local.copy(object): expected a local');
+    return copyOf(maker, { ...dictOf(maker) }) as T;
+  }
+}
+
+function copyOf(maker: Maker, values: Dict): object {
+  const made = new Maker(maker.type, maker.args);
+  made.proxy = new Proxy(made, handler);
+  makers.set(made.proxy, made);
+  localsOf(getcurrent()).set(made.proxy, Object.assign(Object.create(null), values));
+  return made.proxy;
+}
+
+/** What `greenlet` keeps in locals: `[the local, its values]` each. For debugging. */
+export function allLocalDictsForGreenlet(greenlet: RawGreenlet): [local, Record<PropertyKey, unknown>][] {
+  const locals = greenlet.$more?.locals as Locals | null | undefined;
+  return locals == null ? [] : ([...locals] as [local, Record<PropertyKey, unknown>][]);
+}
