@@ -19,6 +19,7 @@ import {
 import { debugging } from './hub/current.ts';
 import type { Operation } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
+import { getcurrent } from './hub/raw.ts';
 import { hubHere, limitMs } from './limit.ts';
 import { shield } from './shield.ts';
 import { type Limit, Timeout } from './timeout.ts';
@@ -86,6 +87,8 @@ export class TaskGroup {
       );
     }
     const greenlet = new Greenlet<any>(fn, ...args);
+    // Bound by what bounds the spawner, so that `currentDeadline()` is right in it.
+    getcurrent().$more?.deadline?.$inherit(greenlet);
     greenlet.$quiet = true;
     collectEnd(greenlet, this.#collector);
     this.#members.add(greenlet);
@@ -162,7 +165,8 @@ export class TaskGroup {
       // T1: a kill or a Timeout of whoever waits here.
       this.#killAll();
       yield* shield(() => this.#emptied());
-      for (const each of this.#errors) hubHere().$route(this, each);
+      // A Deadline that they inherited is what is raised here, and told by that.
+      for (const each of this.#errors) if (each !== error) hubHere().$route(this, each);
       throw error;
     } finally {
       timeout.cancel();

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { currentDeadline, Deadline, withDeadline } from '../../ts/deadline.ts';
-import { first, type Greenlet, run, shield, sleep, spawn, Timeout, until } from '../../ts/index.ts';
+import { first, type Greenlet, run, shield, sleep, spawn, TaskGroup, Timeout, until } from '../../ts/index.ts';
 import { CORES, rejected, thrown, told } from '../support/cores.ts';
 import { atEverySwitch } from '../support/inject.ts';
 import { Permits } from '../support/small.ts';
@@ -161,6 +161,33 @@ describe.each(CORES)('on the %s core', (core) => {
     clock.advance(20);
     expect(log).toEqual(['bound 2', 'free slept', 'free 5']);
     expect(leftIn(w.hub)).toEqual({});
+  });
+
+  test('a TaskGroup inherits it: its greenlets know it, and all of them end by it', () => {
+    const { hub, clock, trace, log } = world(core);
+    const deadline = new Deadline(2);
+    spawn(function* () {
+      try {
+        yield* withDeadline(deadline, () =>
+          TaskGroup.run(function* (group) {
+            group.spawn(function* () {
+              trace(currentDeadline() === deadline);
+              try {
+                yield* sleep(9);
+              } finally {
+                trace('child', clock.seconds);
+              }
+            });
+            yield* sleep(9);
+          }),
+        );
+      } catch (error) {
+        trace(error === deadline, clock.seconds);
+      }
+    });
+    clock.advance(20);
+    expect(log).toEqual([true, 'child 2', 'true 2']);
+    expect(leftIn(hub)).toEqual({});
   });
 
   test('a bound child that never ran fails with it', () => {
