@@ -1573,6 +1573,22 @@ describe.each(CORES)('on the %s core', (core) => {
     }
   });
 
+  test('a yield does not hide that a generator that blocks was driven by hand', () => {
+    const { clock, hub } = world(core, { debug: false });
+    let went = false;
+    const g = spawn(function* () {
+      yield* sleep(0);
+      sleeper(1).next();
+      yield* sleep(0);
+      went = true;
+    });
+    g.$quiet = true;
+    clock.advance(5);
+    expect(told(g.exception)).toMatch(/GEVENT_DRIVEN_BY_HAND/);
+    expect(went).toBe(false);
+    expect(leftIn(hub)).toEqual({});
+  });
+
   test('joinall gives them in the order of their ends, also when somebody else waits for some of them', () => {
     for (const linked of [[], [0], [1], [2], [0, 2]]) {
       const { clock, log } = world(core);

@@ -65,7 +65,8 @@ export function makeBatch(hub: Hub): () => number {
         if (hub.settledMain) return hub.$settled();
         continue;
       }
-      if (result === YIELDED) {
+      // A generator driven by hand may have parked before: then the long way.
+      if (result === YIELDED && hub.parking === null) {
         const now = core.words;
         const tail = now[TAIL];
         core.ring[tail] = entry;
