@@ -467,14 +467,14 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /**
    * Raise an exception in it, where it is suspended. The order is given at once; the operation waits until it has ended.
-   * One that never ran ends at once; one that has ended is left alone; itself: raised when the operation is consumed.
+   * One that never ran ends at once; one that has ended is left alone; itself: raised when the order's turn has come.
    */
   kill(options: KillOptions = {}): Operation<void> {
     const { exception = GreenletExit, block = true, timeout = null } = options;
     limitMs(timeout, 'kill(timeout)');
-    if (this.$state === State.DEAD) return new Kill(this, block, timeout, null, null);
+    if (this.$state === State.DEAD) return new Kill(this, block, timeout, null);
     const error = killer(exception);
-    return new Kill(this, block, timeout, this.$shoot(error), error);
+    return new Kill(this, block, timeout, this.$shoot(error));
   }
 
   /** @internal Order the death of one that is not dead. Null: it was carried out at once. */
@@ -825,17 +825,26 @@ abstract class AwaitEnd<G, T> extends SingleUse<T> {
   }
 
   begin(hub: Hub, slot: number): boolean {
-    const { greenlet, limit } = this;
+    const { greenlet } = this;
     if (greenlet.$state === State.DEAD) return true;
     this.use();
     if (getcurrent() === greenlet) throw new GeventError('GEVENT_JOIN_SELF', `${greenlet} cannot wait for itself`);
-    if (greenlet.$hub !== hub) {
-      throw new InvalidThreadUseError(`${greenlet} belongs to ${greenlet.$hub} and cannot be waited for on ${hub}`);
-    }
+    this.sameHub(hub);
+    this.park(hub, slot);
+    return false;
+  }
+
+  protected sameHub(hub: Hub): void {
+    const { greenlet } = this;
+    if (greenlet.$hub === hub) return;
+    throw new InvalidThreadUseError(`${greenlet} belongs to ${greenlet.$hub} and cannot be waited for on ${hub}`);
+  }
+
+  protected park(hub: Hub, slot: number): void {
+    const { greenlet, limit } = this;
     hub.core.park(slot, greenlet.$latch());
     const ms = limit === null ? null : limitMs(limit, 'timeout');
     if (ms !== null) hub.arm(slot, ms, Priority.LATE);
-    return false;
   }
 
   abstract override complete(hub: Hub, slot: number): T;
@@ -900,50 +909,42 @@ class NoSwitch extends SwitchOperation {
 class KillOrder implements Fires<Hub> {
   readonly #greenlet: Greenlet<any>;
   readonly #error: unknown;
-  #slot: number;
+  /** Who waits for it. */
+  waiter: Kill | null = null;
+  carriedOut = false;
 
   constructor(greenlet: Greenlet<any>, error: unknown) {
     const hub = greenlet.$hub;
     this.#greenlet = greenlet;
     this.#error = error;
-    this.#slot = hub.take(Kind.CALLBACK, this);
-    hub.core.ready(this.#slot);
+    hub.core.ready(hub.take(Kind.CALLBACK, this));
     hub.kick();
-  }
-
-  stop(): void {
-    const slot = this.#slot;
-    if (slot === NIL) return;
-    this.#slot = NIL;
-    const hub = this.#greenlet.$hub;
-    hub.core.unready(slot);
-    hub.release(slot);
   }
 
   /** @internal */
   $fire(hub: Hub, slot: number): number {
-    this.#slot = NIL;
+    this.carriedOut = true;
     hub.release(slot);
     try {
       deliver(hub, this.#greenlet, this.#error);
     } catch (error) {
       hub.$route(this.#greenlet, error);
     }
+    this.waiter?.shot(hub);
     return Fired.DONE;
   }
 }
 
-/** Waits for a greenlet whose death is ordered. */
+/** Waits until the death of a greenlet was ordered, then for its end. It goes on in front of all who only join. */
 class Kill extends Join {
   readonly #block: boolean;
   readonly #order: KillOrder | null;
-  readonly #error: unknown;
+  #slot = NIL;
 
-  constructor(greenlet: Greenlet<any>, block: boolean, limit: Limit, order: KillOrder | null, error: unknown) {
+  constructor(greenlet: Greenlet<any>, block: boolean, limit: Limit, order: KillOrder | null) {
     super(greenlet, limit);
     this.#block = block;
     this.#order = order;
-    this.#error = error;
     // The order stands, whether or not anybody waits for the end.
     if (debugging) this.greenlet.$hub.debug.consumed(this);
   }
@@ -954,13 +955,31 @@ class Kill extends Join {
 
   override begin(hub: Hub, slot: number): boolean {
     const { greenlet } = this;
+    const order = this.#order;
     if (greenlet.$state === State.DEAD || !this.#block) return true;
-    if (getcurrent() === greenlet) {
-      // Killing oneself: now, not by the order.
-      this.#order?.stop();
-      throw this.#error;
-    }
-    return super.begin(hub, slot);
+    if (order === null || order.carriedOut) return super.begin(hub, slot);
+    this.use();
+    this.sameHub(hub);
+    // The order comes before any notice of the greenlet's end, whenever that is.
+    hub.core.park(slot, greenlet.$latch());
+    this.#slot = slot;
+    order.waiter = this;
+    return false;
+  }
+
+  /** The order was carried out: the end has come, or has to be waited for like any other. */
+  shot(hub: Hub): void {
+    const slot = this.#slot;
+    const { core } = hub;
+    if (slot === NIL || !core.leave(slot)) return;
+    this.#slot = NIL;
+    if (this.greenlet.$state === State.DEAD) core.readyFront(slot);
+    else this.park(hub, slot);
+  }
+
+  override abandon(): void {
+    this.#slot = NIL;
+    super.abandon();
   }
 }
 

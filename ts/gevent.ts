@@ -135,6 +135,7 @@ class KillAll extends RowWait<void> implements Collector {
   /** Hubs on which the order was not carried out yet. */
   #orders: number;
   #left = 0;
+  #failure: { error: unknown } | null = null;
   #hub: Hub | null = null;
 
   constructor(living: RawGreenlet[], exception: unknown, block: boolean, limit: Limit, orders: number) {
@@ -168,41 +169,52 @@ class KillAll extends RowWait<void> implements Collector {
         hub.$route(greenlet, error);
       }
     }
-    --this.#orders;
-    if (this.#hub !== null) this.found();
+    if (--this.#orders === 0 && this.#hub !== null) this.#shot(this.#hub);
   }
 
-  begin(hub: Hub, slot: number): boolean {
-    const links: Greenlet[] = [];
-    for (const greenlet of this.#living) if (greenlet instanceof Greenlet && !greenlet.dead) links.push(greenlet);
-    this.#left = links.length + this.#orders;
-    if (!this.#block || this.#left === 0) return true;
-    this.use();
-    this.#hub = hub;
-    this.wait(hub, slot, limitMs(this.#limit, 'killall(timeout)'));
+  /** All orders were carried out. Who outlives them is waited for. */
+  #shot(hub: Hub): void {
+    const alive = this.#alive();
+    this.#left = alive.length;
+    if (alive.length === 0) return this.wake(hub, true);
     try {
-      for (const greenlet of links) {
+      for (const greenlet of alive) {
         const link = new CollectLink(greenlet, this);
         link.attach();
         this.#links.push(link);
       }
     } catch (error) {
-      hub.core.leave(slot);
-      this.abandon(hub, slot);
-      throw error;
+      // No room for a link: nobody would ever tell.
+      this.#failure = { error };
+      this.wake(hub, true);
     }
+  }
+
+  /** Raw ones are not waited for. */
+  #alive(): Greenlet[] {
+    return this.#living.filter((one): one is Greenlet => one instanceof Greenlet && !one.dead);
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.#left = this.#alive().length;
+    if (!this.#block || (this.#orders === 0 && this.#left === 0)) return true;
+    this.use();
+    this.#hub = hub;
+    this.wait(hub, slot, limitMs(this.#limit, 'killall(timeout)'));
+    if (this.#orders === 0) this.#shot(hub);
     return false;
   }
 
-  /** @internal One has ended, or the order was carried out. */
+  /** @internal One has ended. */
   found(): void {
     if (--this.#left === 0) this.wake(this.#hub as Hub, true);
   }
 
   complete(hub: Hub, slot: number): void {
     if (this.#hub === null) return;
-    const over = this.#left === 0 || this.#living.every((greenlet) => greenlet.dead);
+    const over = this.#orders === 0 && (this.#left === 0 || this.#living.every((greenlet) => greenlet.dead));
     this.abandon(hub, slot);
+    if (this.#failure !== null) throw this.#failure.error;
     if (!over) throw expired(hub, this.#limit);
   }
 

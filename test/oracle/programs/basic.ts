@@ -58,7 +58,6 @@ export const basic: Record<string, Op> = {
     `at(me, ${k}).rawlink(lambda _: go(spawn, b${b}) and None)`,
     `at(me, ${k}).rawlink(() => void go(spawn, b${b}).next())`,
   ]),
-  unlinkAll: says(1, [7], ([k]) => [`at(me, ${k}).unlink_all()`, `at(me, ${k}).unlinkAll()`]),
   state: says(3, [7], ([k]) => [
     `(lambda g: [g.dead, g.ready(), g.successful(), g.value, bool(g), bool(g.has_links())])(at(me, ${k}))`,
     `((g) => [g.dead, g.ready(), g.successful(), g.value, g.active, g.hasLinks() > 0])(at(me, ${k}))`,
