@@ -331,9 +331,27 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** @internal Dead, and the turn to say so has come. */
   $tellCollector(hub: Hub, slot: number): number {
-    this.$giveBack(hub, slot);
     const collector = this.$collector;
     this.$collector = null;
+    const row = this.$links;
+    if (row === NIL) {
+      if (collector?.found(this)) {
+        // Whom that wakes may link to this one again, and is told in this same turn.
+        hub.behindFront(slot);
+        return Fired.DONE;
+      }
+      this.$giveBack(hub, slot);
+      return Fired.DONE;
+    }
+    this.$giveBack(hub, slot);
+    if (hub.core.waiting(row) > 0) {
+      hub.core.latchFire(row);
+      hub.lastToFront();
+    } else {
+      this.$links = NIL;
+      hub.core.rowFree(row);
+    }
+    // Last, for whom this wakes comes in front.
     collector?.found(this);
     return Fired.DONE;
   }
@@ -580,8 +598,10 @@ export class Greenlet<T = any> extends RawGreenlet {
   $latch(): number {
     if (this.$links === NIL) {
       this.$links = this.$hub.row(RowKind.LATCH, 0, this as unknown as RowOwner);
-      if (this.$state === State.DEAD) this.$hub.core.latchFire(this.$links);
-      else if (this.$collector !== null) {
+      // While its own slot is in the ring to tell the collector, that tells those on the row as well.
+      if (this.$state === State.DEAD) {
+        if (this.$slot < 0) this.$hub.core.latchFire(this.$links);
+      } else if (this.$collector !== null) {
         // The first in the row is who was here before it.
         const collector = this.$collector;
         this.$collector = null;
@@ -849,7 +869,7 @@ abstract class AwaitEnd<G, T> extends SingleUse<T> {
 
   abstract override complete(hub: Hub, slot: number): T;
 
-  override abandon(): void {
+  override abandon(_hub: Hub): void {
     this.greenlet.$unlatch();
   }
 }
@@ -883,6 +903,7 @@ class Get<T> extends AwaitEnd<T, T> {
 
   complete(hub: Hub): T {
     const { greenlet, limit } = this;
+    // Not by why the slot woke: what has ended in the very instant of the timeout was in time.
     if (greenlet.$state !== State.DEAD) {
       greenlet.$unlatch();
       throw expired(hub, limit);
@@ -940,6 +961,7 @@ class Kill extends Join {
   readonly #block: boolean;
   readonly #order: KillOrder | null;
   #slot = NIL;
+  #row = NIL;
 
   constructor(greenlet: Greenlet<any>, block: boolean, limit: Limit, order: KillOrder | null) {
     super(greenlet, limit);
@@ -960,8 +982,9 @@ class Kill extends Join {
     if (order === null || order.carriedOut) return super.begin(hub, slot);
     this.use();
     this.sameHub(hub);
-    // The order comes before any notice of the greenlet's end, whenever that is.
-    hub.core.park(slot, greenlet.$latch());
+    // Not among those who wait for its end: they are told later than the order is carried out.
+    this.#row = hub.row(RowKind.LIST, 0, this);
+    hub.core.park(slot, this.#row);
     this.#slot = slot;
     order.waiter = this;
     return false;
@@ -972,14 +995,20 @@ class Kill extends Join {
     const slot = this.#slot;
     const { core } = hub;
     if (slot === NIL || !core.leave(slot)) return;
-    this.#slot = NIL;
+    this.#leave(hub);
     if (this.greenlet.$state === State.DEAD) core.readyFront(slot);
     else this.park(hub, slot);
   }
 
-  override abandon(): void {
+  #leave(hub: Hub): void {
+    if (this.#slot === NIL) return;
     this.#slot = NIL;
-    super.abandon();
+    hub.core.rowFree(this.#row);
+  }
+
+  override abandon(hub: Hub): void {
+    this.#leave(hub);
+    super.abandon(hub);
   }
 }
 
@@ -1039,8 +1068,8 @@ export class Link implements Fires<Hub> {
 
 /** Who collects greenlets as they end: joinall and wait. */
 export interface Collector {
-  /** It has ended, and this is the turn of those who wait for that. */
-  found(greenlet: Greenlet<any>): void;
+  /** It has ended, and this is the turn of those who wait for that. True if somebody was woken, and is the next to run. */
+  found(greenlet: Greenlet<any>): boolean;
 }
 
 /** One that is told by the greenlet itself, without a link, while it is the only one who waits. */

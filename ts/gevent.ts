@@ -114,7 +114,7 @@ export function killall(greenlets: Iterable<RawGreenlet>, options: KillOptions =
   }
   killer(exception);
   const living: RawGreenlet[] = [];
-  for (const greenlet of new Set(all)) {
+  for (const greenlet of all) {
     if (greenlet.dead) continue;
     if (greenlet instanceof Greenlet && (greenlet.$state === State.FRESH || greenlet.$state === State.QUEUED)) {
       greenlet.$cancel(killer(exception));
@@ -162,7 +162,7 @@ class KillAll extends RowWait<void> implements Collector {
   /** The order's turn has come. */
   shoot(hub: Hub): void {
     for (const greenlet of this.#living) {
-      if (greenlet.$hub !== hub) continue;
+      if (greenlet.$hub !== hub || greenlet.dead) continue;
       try {
         deliver(hub, greenlet, killer(this.#exception));
       } catch (error) {
@@ -176,7 +176,10 @@ class KillAll extends RowWait<void> implements Collector {
   #shot(hub: Hub): void {
     const alive = this.#alive();
     this.#left = alive.length;
-    if (alive.length === 0) return this.wake(hub, true);
+    if (alive.length === 0) {
+      this.wake(hub, true);
+      return;
+    }
     try {
       for (const greenlet of alive) {
         const link = new CollectLink(greenlet, this);
@@ -206,8 +209,8 @@ class KillAll extends RowWait<void> implements Collector {
   }
 
   /** @internal One has ended. */
-  found(): void {
-    if (--this.#left === 0) this.wake(this.#hub as Hub, true);
+  found(): boolean {
+    return --this.#left === 0 && this.wake(this.#hub as Hub, true);
   }
 
   complete(hub: Hub, slot: number): void {

@@ -131,12 +131,13 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
   }
 
   /** @internal */
-  found(found: unknown): void {
+  found(found: unknown): boolean {
     const object = found as T;
-    if (this.#count >= this.#enough || this.#failure !== null || !this.waiting) return;
+    if (this.#count >= this.#enough || this.#failure !== null || !this.waiting) return false;
     if (this.#raise && object instanceof Greenlet && !object.successful()) this.#failure = { error: object.exception };
     else this.#ready[this.#count++] = object;
-    if (this.#failure !== null || this.#count === this.#enough) this.wake(this.#hub as Hub, true);
+    if (this.#failure === null && this.#count < this.#enough) return false;
+    return this.wake(this.#hub as Hub, true);
   }
 
   complete(hub: Hub, slot: number): T[] {

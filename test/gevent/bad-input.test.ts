@@ -919,7 +919,6 @@ describe.each(CORES)('on the %s core', (core) => {
       ['joinall', (list: Greenlet[]) => joinall(list)],
       ['wait', (list: Greenlet[]) => wait(list)],
       ['iwait', (list: Greenlet[]) => iwait(list).next()],
-      ['killall', (list: Greenlet[]) => killall(list)],
     ])('%s that finds no room for its last link leaves none behind', (_name, make) => {
       const others = [spawn(nap, 5), spawn(nap, 5), spawn(nap, 5)];
       // each has one link already, so that further ones take slots: 3 + 3 + 1 of 8
@@ -937,6 +936,30 @@ describe.each(CORES)('on the %s core', (core) => {
       sim.clock.advance(5);
       expect(g.value).toBe('went on');
       expect(log).toEqual([full, '1 1 1']);
+      expect(sim.hub.statistics()).toEqual(atFirst);
+    });
+
+    test('killall that finds no room for the link to one that resists tells so, and leaves none behind', () => {
+      function* resists(): Body {
+        try {
+          yield* sleep(10);
+        } catch {
+          yield* sleep(1);
+        }
+      }
+      const others = [spawn(resists), spawn(resists), spawn(resists)];
+      for (const g of others) g.rawlink(() => {});
+      const g = spawn(function* (): Body {
+        yield* sleep(0);
+        try {
+          yield* killall(others);
+        } catch (error) {
+          trace(told(error));
+        }
+        trace(...others.map((other) => other.hasLinks()));
+      });
+      sim.clock.advance(5);
+      expect([g.dead, log]).toEqual([true, [full, '1 1 1']]);
       expect(sim.hub.statistics()).toEqual(atFirst);
     });
 

@@ -29,17 +29,21 @@ if (skipped) console.warn(`test/oracle: skipped, ${missing}`);
 
 /**
  * What gevent's side logged, text by text.
- * @param unit - seconds that `T` stands for
- * @param each - how many texts share a process and its hub
+ * @param options.unit - seconds that `T` stands for
+ * @param options.each - how many texts share a process and its hub
+ * @param options.distinct - no two deadlines are equal: each start of a timer reads the clock
  */
-export async function original(texts: readonly Text[], unit = 0.01, each = 1): Promise<Answer[]> {
+export async function original(
+  texts: readonly Text[],
+  { unit = 0.01, each = 1, distinct = false } = {},
+): Promise<Answer[]> {
   if (python === undefined) throw new Error(missing);
   const child = spawn(python, [SIDE], { stdio: ['pipe', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (data: string) => (stdout += data));
   child.stderr.setEncoding('utf8').on('data', (data: string) => (stderr += data));
-  child.stdin.end(JSON.stringify({ texts, unit, each }));
+  child.stdin.end(JSON.stringify({ texts, unit, each, distinct }));
   const code = await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);

@@ -5,8 +5,7 @@ import { Hub } from '../../ts/hub/hub.ts';
 import { RawGreenlet } from '../../ts/hub/raw.ts';
 import { Operation, Timeout } from '../../ts/index.ts';
 import { simulate } from '../../ts/testing.ts';
-import type { CoreName } from '../support/cores.ts';
-import { smallCore } from '../support/worlds.ts';
+import { type CoreName, smallCore } from '../support/cores.ts';
 
 export type Log = (...what: unknown[]) => void;
 /** A generator runs in a greenlet of its own, an async function in main. */

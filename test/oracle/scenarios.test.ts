@@ -20,7 +20,7 @@ beforeAll(async () => {
   for (const unit of [0.01, 0.05, 0.2]) {
     const answers = await original(
       open.map((one) => ({ text: one.python, main: isMain(one) })),
-      unit,
+      { unit },
     );
     for (const [i, one] of open.entries()) theirs.set(one, answers[i]);
     open = open.filter((one) => String(theirs.get(one)?.lines) !== String(expected(one)));

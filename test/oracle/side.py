@@ -1,6 +1,6 @@
 """Runs texts on gevent and tells what each wrote to its log. Started by original.ts; reads one job as JSON from stdin.
 
-    {"texts": [{"text": "...", "main": false}, ...], "unit": 0.01, "each": 1}
+    {"texts": [{"text": "...", "main": false}, ...], "unit": 0.01, "each": 1, "distinct": false}
 
 `each` texts share a process forked for them (and so a hub); what fails there, or takes too long, fails alone. Answers one line
 of JSON a text, in order: {"lines": [...]} or {"error": "..."}.
@@ -21,6 +21,7 @@ import gevent.local
 import gevent.lock
 import gevent.pool
 import gevent.queue
+import gevent.libev.corecext as libev
 import greenlet as primitive
 
 SECONDS_A_FORK = 20
@@ -109,6 +110,19 @@ def run(text, main, unit):
     return result
 
 
+class Timer(libev.timer):
+    """Reads the clock at every start, so that no two deadlines are equal: libev's order of equal ones is a heap's."""
+
+    def start(self, callback, *args, **kwargs):
+        kwargs['update'] = True
+        return super().start(callback, *args, **kwargs)
+
+
+class Loop(libev.loop):
+    def timer(self, after, repeat=0.0, ref=True, priority=None):
+        return Timer(self, after, repeat, ref, priority)
+
+
 def forked(texts, unit):
     """Answers for `texts`, run in a process of their own; fewer if it died."""
     inside, outside = os.pipe()
@@ -135,7 +149,9 @@ def forked(texts, unit):
 def main():
     warnings.simplefilter('ignore')
     job = json.load(sys.stdin)
-    texts, unit, each = job['texts'], job['unit'], job.get('each', 1)
+    texts, unit, each = job['texts'], job['unit'], job['each']
+    if job['distinct']:
+        gevent.config.loop = Loop
     # A pass of the loop is never cut short: where it would be cut depends on the machine.
     gevent.setswitchinterval(1000)
     gc.disable()

@@ -1,12 +1,17 @@
 // What the tests of the facade share: both cores, what a call threw, programs in a process of their own.
 
 import { spawn } from 'node:child_process';
+import type { Core } from '../../ts/core/contract.ts';
 import { createPureCore } from '../../ts/core/pure.ts';
 import { createWasmCore } from '../../ts/core/wasm.ts';
 import { type SimulateOptions, type Simulation, simulate } from '../../ts/testing.ts';
 
 export const CORES = ['wasm', 'pure'] as const;
 export type CoreName = (typeof CORES)[number];
+
+/** That core with all its asserts, and so small that every growth is near. */
+export const smallCore = (name: CoreName): Core =>
+  name === 'pure' ? createPureCore({ rows: 3 }) : createWasmCore({ debug: true, rows: 3 });
 
 /** A simulation on that core, with all its asserts; `maxSlots` brings its end near. */
 export function simulateOn(name: CoreName, options: SimulateOptions & { maxSlots?: number } = {}): Simulation {

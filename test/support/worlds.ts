@@ -2,15 +2,11 @@
 // When the test is over the core is walked, and whatever the hub reported without the test asking for it is a failure.
 
 import { expect, onTestFinished } from 'vitest';
-import type { Core } from '../../ts/core/contract.ts';
-import { createPureCore } from '../../ts/core/pure.ts';
-import { createWasmCore } from '../../ts/core/wasm.ts';
 import type { Hub } from '../../ts/hub.ts';
 import { type SimulateOptions, type Simulation, simulate } from '../../ts/testing.ts';
-import type { CoreName } from './cores.ts';
+import { type CoreName, smallCore } from './cores.ts';
 
-export const smallCore = (name: CoreName): Core =>
-  name === 'pure' ? createPureCore({ rows: 3 }) : createWasmCore({ debug: true, rows: 3 });
+export { smallCore } from './cores.ts';
 
 export interface World extends Simulation {
   /** The reports since the last call, one line each: the error's first line, and what failed with it. */

@@ -525,6 +525,25 @@ export class Hub extends RawGreenlet {
     }
   }
 
+  /** @internal Move the entry that was put into the ring last to its front. */
+  lastToFront(): void {
+    const { words, ring } = this.core;
+    const last = (words[TAIL] - 1) & words[MASK];
+    const entry = ring[last];
+    words[TAIL] = last;
+    words[HEAD] = (words[HEAD] - 1) & words[MASK];
+    ring[words[HEAD]] = entry;
+  }
+
+  /** @internal Put a loose slot behind the first entry of the ring. */
+  behindFront(slot: number): void {
+    this.core.readyFront(slot);
+    const { words, ring } = this.core;
+    const second = (words[HEAD] + 1) & words[MASK];
+    ring[words[HEAD]] = ring[second];
+    ring[second] = slot;
+  }
+
   /** True if the ring is empty. Holes are nothing: a core closes them up when it likes, and no order may depend on that. */
   #nothingReady(): boolean {
     const { words, ring } = this.core;

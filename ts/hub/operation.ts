@@ -149,16 +149,17 @@ export abstract class RowWait<T> extends SingleUse<T> implements RowOwner {
     return this.#slot !== NIL;
   }
 
-  /** End the wait: the waiter runs next (`front`), or in its turn. */
-  protected wake(hub: Hub, front: boolean): void {
+  /** End the wait: the waiter runs next (`front`), or in its turn. False if it has ended already. */
+  protected wake(hub: Hub, front: boolean): boolean {
     const slot = this.#slot;
-    if (slot === NIL) return;
+    if (slot === NIL) return false;
     this.#slot = NIL;
     // Its time was up and its turn is coming: it needs no other.
-    if (!hub.core.leave(slot)) return;
+    if (!hub.core.leave(slot)) return false;
     if (front) hub.core.readyFront(slot);
     else hub.core.ready(slot);
     hub.kick();
+    return true;
   }
 
   /** Call in complete() and abandon(). */

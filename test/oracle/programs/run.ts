@@ -3,12 +3,11 @@
 import * as lib from '../../../ts/index.ts';
 import { GreenletExit, Operation } from '../../../ts/index.ts';
 import { simulate } from '../../../ts/testing.ts';
-import type { CoreName } from '../../support/cores.ts';
-import { smallCore } from '../../support/worlds.ts';
+import { type CoreName, smallCore } from '../../support/cores.ts';
 import { original } from '../original.ts';
 import { Oops, shown } from '../scenario.ts';
 import { basic } from './basic.ts';
-import { type Grammar, type Program, smaller, type Written, write } from './grammar.ts';
+import { type Grammar, makeProgram, type Program, smaller, type Written, write } from './grammar.ts';
 import { api, kinds } from './kinds.ts';
 
 export const grammar: Grammar = { basic, kinds };
@@ -61,6 +60,8 @@ export function runHere(core: CoreName, written: Written, replaced: Record<strin
 
 /** Programs that share a process. */
 const EACH = 100;
+/** Programs compared before the next are made. */
+const BATCH = 1000;
 
 /** For each program, what differs; null: nothing. */
 export async function compare(
@@ -71,8 +72,7 @@ export async function compare(
   const texts = programs.map((program) => write(grammar, program));
   const answers = await original(
     texts.map(({ python }) => ({ text: python })),
-    0.01,
-    EACH,
+    { each: EACH, distinct: true },
   );
   return texts.map((written, i) => {
     const theirs = answers[i].lines ?? [answers[i].error as string];
@@ -106,6 +106,25 @@ export async function shrink(from: Difference, replaced: Record<string, unknown>
   return smallest;
 }
 
+/** Makes `count` programs from `seed` on and compares them. The first difference, as small as can be, or null. */
+export async function search(
+  seed: number,
+  count: number,
+  cores: readonly CoreName[],
+  replaced: Record<string, unknown> = {},
+): Promise<{ seed: number; others: number; text: string } | null> {
+  for (let first = 0; first < count; first += BATCH) {
+    const seeds = Array.from({ length: Math.min(BATCH, count - first) }, (_, i) => seed + first + i);
+    const programs = seeds.map((one) => makeProgram(grammar, one));
+    const found = await compare(programs, cores, replaced);
+    const at = found.findIndex((one) => one !== null);
+    if (at < 0) continue;
+    const others = found.filter((one) => one !== null).length - 1;
+    return { seed: seeds[at], others, text: report(await shrink(found[at] as Difference, replaced)) };
+  }
+  return null;
+}
+
 /** A difference as somebody can read and run it. */
 export function report({ core, theirs, ours, written }: Difference): string {
   const at = theirs.findIndex((line, i) => line !== ours[i]);
@@ -117,4 +136,17 @@ export function report({ core, theirs, ours, written }: Difference): string {
     `---- then gevent\n${theirs.slice(split).join('\n')}`,
     `---- then here\n${ours.slice(split).join('\n')}`,
   ].join('\n');
+}
+
+// node test/oracle/programs/run.ts 1000 42        a thousand programs, from seed 42 on
+if (import.meta.main) {
+  const [count = 1000, seed = 1] = process.argv.slice(2).map(Number);
+  const started = performance.now();
+  const found = await search(seed, count, ['wasm', 'pure']);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (found === null) console.log(`${count} programs from seed ${seed}: no difference, ${seconds} s`);
+  else {
+    console.log(`seed ${found.seed} differs, and ${found.others} more of its batch\n${found.text}`);
+    process.exitCode = 1;
+  }
 }

@@ -14,7 +14,7 @@ import {
   spawnRaw,
   Timeout,
 } from '../../../ts/index.ts';
-import { type Log, Oops, refused, same, T, told } from '../scenario.ts';
+import { differs, type Log, Oops, refused, same, T, told } from '../scenario.ts';
 
 type Body = Generator<any, any, any>;
 
@@ -903,6 +903,187 @@ export const greenlets = [
       log(gs.map((g) => g.dead));
       log((yield* joinall(gs)).length);
       log(yield* told(() => joinall(gs, { raiseError: true })));
+    },
+  ),
+
+  differs(
+    {
+      why: 'what is there when the timeout is delivered is given, not refused',
+      gevent: ['Timeout true value', 'Timeout true value'],
+      here: ['value true value', 'value true value'],
+    },
+    'one that ends in the instant of the timeout of get was in time',
+    `
+    def worker():
+        sleep(T)
+        return 'value'
+    g = Greenlet(worker)
+    def getter():
+        t = Timeout(T)
+        e = told(lambda: g.get(timeout=t))
+        log(e, g.dead, g.value)
+    def lagging():
+        # Both are due in one phase, whatever the machine does.
+        import time
+        time.sleep(3 * T)
+    g.start()
+    spawn(getter)
+    spawn(getter)
+    spawn(lagging)
+    `,
+    function* (log) {
+      const g = new Greenlet(function* (): Body {
+        yield* sleep(T);
+        return 'value';
+      });
+      function* getter(): Body {
+        const e = yield* told(() => g.get({ timeout: new Timeout(T) }));
+        log(e, g.dead, g.value);
+      }
+      g.start();
+      spawn(getter);
+      spawn(getter);
+    },
+  ),
+
+  differs(
+    {
+      why: 'unlink_all takes links off, not those who wait in join or get: there they would wait for ever',
+      gevent: ['waits', 'dead true'],
+      here: ['waits', 'dead true', 'joined'],
+    },
+    'unlink_all while somebody joins',
+    `
+    g = spawn(sleep, 2 * T)
+    def joiner():
+        log('waits')
+        g.join()
+        log('joined')
+    spawn(joiner)
+    sleep(T)
+    g.unlink_all()
+    sleep(0)
+    spawn_later(2 * T, lambda: log('dead', g.dead))
+    `,
+    function* (log) {
+      const g = spawn(function* (): Body {
+        yield* sleep(2 * T);
+        log('dead', g.ready() || true);
+      });
+      spawn(function* (): Body {
+        log('waits');
+        yield* g.join();
+        log('joined');
+      });
+      yield* sleep(T);
+      g.unlinkAll();
+    },
+  ),
+
+  same(
+    'who kills goes on as soon as the order was carried out, in front of those who joined before',
+    `
+    v = spawn(sleep, 10 * T)
+    def joiner():
+        v.join()
+        log('joined')
+    def killer():
+        v.kill()
+        log('killed', v.dead)
+    spawn(joiner)
+    sleep(0)
+    spawn(killer)
+    v.rawlink(lambda _: log('link'))
+    `,
+    function* (log) {
+      const v = spawn(sleeper);
+      spawn(function* (): Body {
+        yield* v.join();
+        log('joined');
+      });
+      yield* sleep(0);
+      spawn(function* (): Body {
+        yield* v.kill();
+        log('killed', v.dead);
+      });
+      v.rawlink(() => log('link'));
+    },
+  ),
+
+  same(
+    'who kills itself dies when the order is carried out, behind what is ready',
+    `
+    def suicide():
+        spawn(log, 'spawned before')
+        try:
+            gevent.getcurrent().kill()
+        finally:
+            log('dies')
+    spawn(suicide)
+    `,
+    function* (log) {
+      spawn(function* (): Body {
+        spawn(() => log('spawned before'));
+        try {
+          yield* (getcurrent() as Greenlet).kill();
+        } finally {
+          log('dies');
+        }
+      });
+    },
+  ),
+
+  same(
+    'joined again by who was just told, the last to end is told first',
+    `
+    a, b = spawn(sleep, 0), spawn(sleep, 0)
+    a.name, b.name = 'a', 'b'
+    def joiner():
+        for _ in range(2): log([g.name for g in joinall([a, b])])
+    spawn(joiner)
+    `,
+    function* (log) {
+      function* once(): Body {
+        yield* sleep(0);
+      }
+      const [a, b] = [spawn(once), spawn(once)];
+      [a.name, b.name] = ['a', 'b'];
+      spawn(function* (): Body {
+        for (let n = 0; n < 2; ++n) log((yield* joinall([a, b])).map((g) => g.name));
+      });
+    },
+  ),
+
+  same(
+    'killall of one named twice shoots twice',
+    `
+    def victim():
+        for _ in range(2):
+            try:
+                sleep(10 * T)
+            except GreenletExit:
+                log('shot')
+        log('lives')
+    g = spawn(victim)
+    sleep(0)
+    gevent.killall([g, g])
+    log(g.dead)
+    `,
+    function* (log) {
+      const g = spawn(function* (): Body {
+        for (let n = 0; n < 2; ++n) {
+          try {
+            yield* sleep(10 * T);
+          } catch (e) {
+            if (!(e instanceof GreenletExit)) throw e;
+            log('shot');
+          }
+        }
+        log('lives');
+      });
+      yield* sleep(0);
+      yield* killall([g, g]);
+      log(g.dead);
     },
   ),
 ];
