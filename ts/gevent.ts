@@ -132,6 +132,8 @@ class KillAll extends RowWait<void> implements Collector {
   readonly #block: boolean;
   readonly #limit: Limit;
   readonly #links: CollectLink[] = [];
+  /** Those who lived on when they were shot; raw ones are not waited for. */
+  readonly #outliving: Greenlet[] = [];
   /** Hubs on which the order was not carried out yet. */
   #orders: number;
   #left = 0;
@@ -168,20 +170,22 @@ class KillAll extends RowWait<void> implements Collector {
       } catch (error) {
         hub.$route(greenlet, error);
       }
+      // As it stands now: it may be named, and shot, again.
+      if (greenlet instanceof Greenlet && !greenlet.dead) this.#outliving.push(greenlet);
     }
     if (--this.#orders === 0 && this.#hub !== null) this.#shot(this.#hub);
   }
 
-  /** All orders were carried out. Who outlives them is waited for. */
+  /** All orders were carried out. Who outlived them is waited for. */
   #shot(hub: Hub): void {
-    const alive = this.#alive();
-    this.#left = alive.length;
-    if (alive.length === 0) {
+    const outliving = this.#outliving;
+    this.#left = outliving.length;
+    if (outliving.length === 0) {
       this.wake(hub, true);
       return;
     }
     try {
-      for (const greenlet of alive) {
+      for (const greenlet of outliving) {
         const link = new CollectLink(greenlet, this);
         link.attach();
         this.#links.push(link);
@@ -193,14 +197,9 @@ class KillAll extends RowWait<void> implements Collector {
     }
   }
 
-  /** Raw ones are not waited for. */
-  #alive(): Greenlet[] {
-    return this.#living.filter((one): one is Greenlet => one instanceof Greenlet && !one.dead);
-  }
-
   begin(hub: Hub, slot: number): boolean {
-    this.#left = this.#alive().length;
-    if (!this.#block || (this.#orders === 0 && this.#left === 0)) return true;
+    this.#left = this.#living.length;
+    if (!this.#block || (this.#orders === 0 && this.#outliving.every((greenlet) => greenlet.dead))) return true;
     this.use();
     this.#hub = hub;
     this.wait(hub, slot, limitMs(this.#limit, 'killall(timeout)'));

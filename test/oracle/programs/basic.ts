@@ -43,13 +43,20 @@ export const basic: Record<string, Op> = {
   ]),
   // Not with a timeout of 0: see the scenario of the greenlet that ends in the instant of it.
   get: says(5, [7, 2], ([k, how]) => [`at(me, ${k}).get(${MODES[how][0]})`, `at(me, ${k}).get(${MODES[how][1]})`]),
+  // linked: see the scenario of the link to one that joinall has heard of.
   joinall: says(4, [7, 7, 4], ([j, k, how]) => {
     const [py, js] = JOINS[how];
-    return [`len(joinall([at(me, ${j}), at(me, ${k})]${py}))`, `sized(joinall([at(me, ${j}), at(me, ${k})], ${js}))`];
+    return [
+      `len(joinall(linked([at(me, ${j}), at(me, ${k})])${py}))`,
+      `sized(joinall(linked([at(me, ${j}), at(me, ${k})]), ${js}))`,
+    ];
   }),
   wait: says(3, [7, 7, 3], ([j, k, how]) => {
     const [py, js] = JOINS[how];
-    return [`len(wait([at(me, ${j}), at(me, ${k})]${py}))`, `sized(wait([at(me, ${j}), at(me, ${k})], ${js}))`];
+    return [
+      `len(wait(linked([at(me, ${j}), at(me, ${k})])${py}))`,
+      `sized(wait(linked([at(me, ${j}), at(me, ${k})]), ${js}))`,
+    ];
   }),
   link: says(6, [7, 4], ([k, how], _o, n) => [
     `at(me, ${k}).${LINKS[how][0]}(lambda g: log('link', ${n}, g.successful()))`,

@@ -104,6 +104,9 @@ export function write(grammar: Grammar, program: Program): Written {
   const python: string[] = [
     'global at_end',
     'gs = [spawn(lambda: None)]',
+    'def linked(all):',
+    '    for g in all: g.rawlink(lambda _: None)',
+    '    return all',
     'def go(how, body, *args):',
     "    name = 'g%d' % len(gs)",
     '    gs.append(None)',
@@ -115,6 +118,10 @@ export function write(grammar: Grammar, program: Program): Written {
   ];
   const ts: string[] = [
     'const gs = [spawn(() => null)];',
+    'function linked(all) {',
+    '  for (const g of all) g.rawlink(() => {});',
+    '  return all;',
+    '}',
     'function* go(how, body, ...args) {',
     "  const name = 'g' + gs.length;",
     '  gs.push(null);',

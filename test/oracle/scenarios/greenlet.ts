@@ -1086,4 +1086,40 @@ export const greenlets = [
       log(g.dead);
     },
   ),
+
+  differs(
+    {
+      why: 'joinall hears of all but the last at their end, not in a turn; a link made in between has a turn of its own',
+      gevent: ['linked', 'link of a', 'other', 'joined'],
+      here: ['linked', 'other', 'link of a', 'joined'],
+    },
+    'a link to one that has ended, and that a joinall of several has heard of',
+    `
+    a, b = spawn(lambda: None), spawn(sleep, 2 * T)
+    def linker():
+        spawn(log, 'other')
+        a.rawlink(lambda _: log('link of a'))
+        log('linked')
+    def joiner():
+        joinall([a, b])
+        log('joined')
+    gevent.kill(a)
+    a = spawn(lambda: spawn(linker) and None)
+    joiner()
+    `,
+    function* (log) {
+      const a: Greenlet = spawn(() => {
+        spawn(() => {
+          spawn(() => log('other'));
+          a.rawlink(() => log('link of a'));
+          log('linked');
+        });
+      });
+      const b = spawn(function* (): Body {
+        yield* sleep(2 * T);
+      });
+      yield* joinall([a, b]);
+      log('joined');
+    },
+  ),
 ];
