@@ -933,6 +933,8 @@ class KillOrder implements Fires<Hub> {
   /** Who waits for it. */
   waiter: Kill | null = null;
   carriedOut = false;
+  /** It is no section's to hold back: the greenlet waits for its own death. */
+  own = false;
 
   constructor(greenlet: Greenlet<any>, error: unknown) {
     const hub = greenlet.$hub;
@@ -947,7 +949,7 @@ class KillOrder implements Fires<Hub> {
     this.carriedOut = true;
     hub.release(slot);
     try {
-      deliver(hub, this.#greenlet, this.#error);
+      deliver(hub, this.#greenlet, this.#error, this.own ? Infinity : 0);
     } catch (error) {
       hub.$route(this.#greenlet, error);
     }
@@ -987,6 +989,7 @@ class Kill extends Join {
     hub.core.park(slot, this.#row);
     this.#slot = slot;
     order.waiter = this;
+    order.own = getcurrent() === greenlet;
     return false;
   }
 
