@@ -7,6 +7,8 @@
 //     ^                                                                     after each waiter, ~row at the front
 //     +---- endPass; scheduled again at once if the row is still ready for those who wait ------------+
 //
+// A pending one of an event or a semaphore is called off when the last waiter leaves: who comes then does not wait behind nobody.
+//
 // Invariants, walked by check.ts:
 //   N1  NOTE is not NONE exactly while ~row is in the ring (the loop calls `notify` at once when it takes it out)
 //   N2  a row that is ready for those who wait has a notification under way; without it they would never wake

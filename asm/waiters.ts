@@ -9,10 +9,19 @@
 //   W2  a slot with ROW[slot] === NIL is in no list; `allWaiting` is the sum of COUNT
 //   W3  EDGE is NIL or in the list
 
-import { NIL, ROLE_TAKE, ROWKIND_LIST, ROWKIND_QUEUE, WHY_TIMED_OUT, WHY_WOKEN } from './abi';
+import {
+  NIL,
+  ROLE_TAKE,
+  ROWKIND_EVENT,
+  ROWKIND_LIST,
+  ROWKIND_QUEUE,
+  ROWKIND_SEMAPHORE,
+  WHY_TIMED_OUT,
+  WHY_WOKEN,
+} from './abi';
 import { COUNT, FIRST, LAST, NEXT, PREV, ROLE, ROW, TAKERS, WHY } from './layout';
-import { isQueued, push } from './ready';
-import { edge, first, isRow, rowKind, setEdge, takers, waiting } from './rows';
+import { isQueued, punch, push } from './ready';
+import { edge, first, isRow, NONE, note, PENDING, rowKind, setEdge, setNote, takers, waiting } from './rows';
 import { isAlive, nextOf, rowOf } from './slots';
 import { disarm, takeDue } from './timers';
 
@@ -29,7 +38,17 @@ export function leave(slot: u32): bool {
   const row = rowOf(slot);
   if (row === NIL) return false;
   unlink(slot, row);
+  callOff(row);
   return true;
+}
+
+/** Nobody is left to notify. */
+function callOff(row: u32): void {
+  if (waiting(row) > 0 || note(row) !== PENDING) return;
+  const kind = rowKind(row);
+  if (kind !== ROWKIND_EVENT && kind !== ROWKIND_SEMAPHORE) return;
+  setNote(row, NONE);
+  punch(~row);
 }
 
 /** Move the first waiter to the ring. It, or NIL. */
@@ -55,7 +74,10 @@ export function nextDue(now: f64): u32 {
   if (slot === NIL) return NIL;
   const row = rowOf(slot);
   setWhy(slot, row === NIL ? WHY_WOKEN : WHY_TIMED_OUT);
-  if (row !== NIL) unlink(slot, row);
+  if (row !== NIL) {
+    unlink(slot, row);
+    callOff(row);
+  }
   return slot;
 }
 

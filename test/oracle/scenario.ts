@@ -64,6 +64,7 @@ const NAMES: Record<string, string> = {
   RangeError: 'ValueError',
   GEVENT_TIMEOUT_PENDING: 'AssertionError',
   GEVENT_TIMEOUT_CLOSED: 'AssertionError',
+  GEVENT_NOT_OWNER: 'RuntimeError',
 };
 
 /** One value of a trace: the same text as `shown` in side.py makes of its counterpart. */

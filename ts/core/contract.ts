@@ -196,7 +196,8 @@ export interface Core {
    *   QUEUE      in turn a putter, if there is room, and its item counts from then on; and a getter, if there is an item;
    *              until neither can go on, which ends the pass with an extra NIL
    *
-   * When a pass ends on a row that is ready and has waiters, another is scheduled at the back of the ring.
+   * When a pass ends on a row that is ready and has waiters, another is scheduled at the back of the ring. A pass of an EVENT or a
+   * SEMAPHORE that has not begun is called off when the last waiter leaves.
    */
   notify(row: number): number;
 

@@ -379,7 +379,7 @@ export class PureCore implements Core {
     if (this.#list[slot] === NIL) {
       this.#why[slot] = Why.WOKEN;
     } else {
-      this.#unlink(slot);
+      this.leave(slot);
       this.#why[slot] = Why.TIMED_OUT;
     }
     return slot;
@@ -451,9 +451,20 @@ export class PureCore implements Core {
 
   leave(slot: number): boolean {
     this.timers.disarm(slot);
-    if (this.#list[slot] === NIL) return false;
+    const list = this.#list[slot];
+    if (list === NIL) return false;
     this.#unlink(slot);
+    if (this.#size[list] === 0) this.#callOff(list >> 1);
     return true;
+  }
+
+  /** Nobody is left to notify. */
+  #callOff(row: number): void {
+    const kind = this.#rowKind[row];
+    if (kind !== RowKind.EVENT && kind !== RowKind.SEMAPHORE) return;
+    if (!this.#pending[row] || this.#last[row] !== NO_PASS) return;
+    this.#pending[row] = 0;
+    this.#punch(~row);
   }
 
   wakeOne(row: number): number {

@@ -504,10 +504,10 @@ const RING: Record<string, Body> = {
     for (const size of [1, 2, 3, 4, 30, 256, 700]) {
       const core = makeCore({ rows: 1 });
       const slots = takeMany(core, size);
-      const rows = count(size).map(() => core.rowNew(RowKind.EVENT, 0));
+      const rows = count(size).map(() => core.rowNew(RowKind.LATCH, 0));
       for (const i of count(size)) {
         core.park(slots[i], rows[i]);
-        core.eventSet(rows[i]);
+        core.latchFire(rows[i]);
         core.leave(slots[i]);
         core.ready(slots[i]);
       }
@@ -636,10 +636,10 @@ const RING: Record<string, Body> = {
         core.ready(slots[1]);
         core.unready(slots[1]);
       }
-      const rows = count(6).map(() => core.rowNew(RowKind.EVENT, 0));
+      const rows = count(6).map(() => core.rowNew(RowKind.LATCH, 0));
       for (const [i, row] of rows.entries()) {
         core.park(slots[5], row);
-        core.eventSet(row);
+        core.latchFire(row);
         core.leave(slots[5]);
         if (i > 0) core.ready(slots[i]);
       }
@@ -1296,12 +1296,20 @@ const EVENTS: Record<string, Body> = {
     }
   },
 
-  'a pass whose waiters all left ends with NIL, and takes in who comes while the flag is up'(makeCore) {
+  'a pass is called off when all have left before it began; one that has begun takes in who comes while the flag is up'(
+    makeCore,
+  ) {
     const { core, row, slots } = parked(makeCore, RowKind.EVENT, 3);
     core.eventSet(row);
-    for (const slot of slots) core.leave(slot);
-    same([entriesOf(core), turn(core), turn(core)], [[~row], NIL, undefined], 'the pass');
+    core.leave(slots[0]);
+    core.arm(slots[1], 5, Priority.LATE);
+    same(runDue(core, 5), [slots[1]], 'due');
+    same(entriesOf(core), [~row], 'while one is left');
+    core.leave(slots[2]);
+    same([entriesOf(core), turn(core)], [[], undefined], 'the pass');
     same(core.eventWait(row, slots[0]), 1, 'eventWait');
+    core.park(slots[0], row);
+    same([entriesOf(core), turn(core), turn(core)], [[~row], slots[0], undefined], 'another');
 
     core.eventClear(row);
     for (const slot of slots) core.park(slot, row);
@@ -1463,7 +1471,7 @@ const SEMAPHORES: Record<string, Body> = {
     same([runAll(core), core.value(row)], [[slots[1]], 0], 'trace and permits');
     core.semRelease(row, 1);
     core.leave(slots[2]);
-    same([turn(core), core.value(row)], [NIL, 1], 'the pass without waiters');
+    same([turn(core), core.value(row)], [undefined, 1], 'the pass that was called off');
     same([core.semTry(row), core.value(row)], [1, 0], 'semTry');
   },
 

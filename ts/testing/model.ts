@@ -304,6 +304,11 @@ class ModelCore implements Core {
     const it = this.#row(row);
     it.waiters = it.waiters.filter((waiter) => waiter.slot !== slot);
     it.pass?.delete(slot);
+    const flagOrPermits = it.kind === RowKind.EVENT || it.kind === RowKind.SEMAPHORE;
+    if (flagOrPermits && it.waiters.length === 0 && it.underWay && it.pass === undefined) {
+      it.underWay = false;
+      this.#punch(~row);
+    }
     return true;
   }
 

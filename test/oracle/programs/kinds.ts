@@ -1,8 +1,140 @@
-// The objects of random programs.
+// The objects of random programs: how they are made, what can be done with them, what is left in them.
 
-import type { ObjectKind } from './grammar.ts';
+import * as event from '../../../ts/event.ts';
+import * as lock from '../../../ts/lock.ts';
+import { MODES, says } from './basic.ts';
+import type { ObjectKind, Op, Pair } from './grammar.ts';
 
 /** Names that programs use beside those of the main entry. */
-export const api: Record<string, unknown> = {};
+export const api: Record<string, unknown> = { ...event, ...lock };
 
-export const kinds: Record<string, ObjectKind> = {};
+/** A call without arguments, of the same name but for its case. */
+const call = (weight: number, python: string, ts = camel(python)): Op =>
+  says(weight, [], (_args, o) => [`${o}.${python}()`, `${o}.${ts}()`]);
+const camel = (name: string) => name.replaceAll(/_(.)/g, (_all, letter: string) => letter.toUpperCase());
+
+// Waits and links begin in a turn that no notification brought about: see the scenarios of the last to be woken, who links or waits
+// again. And objects that are linked to are kinds of their own, that nobody waits for otherwise: see the scenario of the link that
+// is made while a notification is pending.
+
+/** Without a limit, or with one of 0. */
+const waits = (weight: number, name: string): Op =>
+  says(weight, [3], ([how], o) => [
+    `behind(lambda: ${o}.${name}(${how === 0 ? 'timeout=0' : ''}))`,
+    `behind(() => ${o}.${name}(${how === 0 ? '{ timeout: 0 }' : ''}))`,
+  ]);
+
+const ACQUIRES: Pair[] = [MODES[0], MODES[0], ['blocking=False', '{ blocking: false }'], MODES[2]];
+const acquire = says(10, [4], ([how], o) => [`${o}.acquire(${ACQUIRES[how][0]})`, `${o}.acquire(${ACQUIRES[how][1]})`]);
+
+const link: Op = says(3, [], (_args, o, n) => [
+  `behind(lambda: ${o}.rawlink(lambda _: log('link', ${n})))`,
+  `behind(() => ${o}.rawlink(() => log('link', ${n})))`,
+]);
+
+const waitFor: Op = says(3, [2], ([how], o) => [
+  `behind(lambda: len(wait([${o}]${how === 0 ? ', timeout=0' : ''})))`,
+  `behind(() => sized(wait([${o}]${how === 0 ? ', { timeout: 0 }' : ''})))`,
+]);
+
+/** A block that holds the lock. */
+const held: Op = {
+  weight: 6,
+  ranges: [],
+  blocks: 1,
+  around: (_args, o, n) => ({
+    python: [`${o}.acquire()`, 'try:', `    log(me, ${n}, 'holds')`, '    {0}', 'finally:', `    ${o}.release()`],
+    ts: [
+      `yield* ${o}.acquire();`,
+      'try {',
+      `    log(me, ${n}, 'holds');`,
+      '    {0}',
+      '} finally {',
+      `    ${o}.release();`,
+      '}',
+    ],
+  }),
+};
+
+const semaphore = (python: string): ObjectKind => ({
+  ranges: [3],
+  make: ([permits]) => [`${python}(${permits})`, `new ${python}(${permits})`],
+  rest: (o) => [`${o}.counter`, `${o}.counter`],
+  ops: {
+    acquire,
+    release: call(10, 'release'),
+    wait: waits(3, 'wait'),
+    locked: call(1, 'locked'),
+    ready: call(1, 'ready'),
+    held,
+  },
+});
+
+export const kinds: Record<string, ObjectKind> = {
+  event: {
+    ranges: [],
+    make: () => ['Event()', 'new Event()'],
+    rest: (o) => [`${o}.is_set()`, `${o}.isSet()`],
+    ops: {
+      set: call(6, 'set'),
+      clear: call(5, 'clear'),
+      wait: waits(10, 'wait'),
+      isSet: call(1, 'is_set'),
+    },
+  },
+
+  linkedEvent: {
+    ranges: [],
+    make: () => ['Event()', 'new Event()'],
+    rest: (o) => [`${o}.is_set()`, `${o}.isSet()`],
+    ops: { set: call(4, 'set'), clear: call(3, 'clear'), link, waitFor },
+  },
+
+  result: {
+    ranges: [],
+    make: () => ['AsyncResult()', 'new AsyncResult()'],
+    rest: (o) => [`${o}.ready(), ${o}.value, ${o}.exception`, `${o}.ready(), ${o}.value, ${o}.exception`],
+    ops: {
+      set: says(3, [], (_args, o, n) => [`${o}.set(${n})`, `${o}.set(${n})`]),
+      setException: says(2, [], (_args, o, n) => [
+        `${o}.set_exception(Oops('${n}'))`,
+        `${o}.setException(new Oops('${n}'))`,
+      ]),
+      get: says(8, [3], ([how], o) => [
+        `behind(lambda: ${o}.get(${MODES[how][0]}))`,
+        `behind(() => ${o}.get(${MODES[how][1]}))`,
+      ]),
+      wait: waits(6, 'wait'),
+      successful: call(1, 'successful'),
+    },
+  },
+
+  semaphore: semaphore('Semaphore'),
+  bounded: semaphore('BoundedSemaphore'),
+
+  linkedSemaphore: {
+    ranges: [2],
+    make: ([permits]) => [`Semaphore(${permits})`, `new Semaphore(${permits})`],
+    rest: (o) => [`${o}.counter`, `${o}.counter`],
+    ops: {
+      take: says(6, [], (_args, o) => [`${o}.acquire(blocking=False)`, `${o}.acquire({ blocking: false })`]),
+      release: call(5, 'release'),
+      link,
+      waitFor,
+    },
+  },
+
+  rlock: {
+    ranges: [],
+    make: () => ['RLock()', 'new RLock()'],
+    rest: (o) => [`${o}._block.locked()`, `${o}.locked()`],
+    ops: {
+      acquire: says(10, [4], ([how], o) => [
+        `bool(${o}.acquire(${ACQUIRES[how][0]}))`,
+        `${o}.acquire(${ACQUIRES[how][1]})`,
+      ]),
+      release: call(10, 'release'),
+      held,
+    },
+  },
+};

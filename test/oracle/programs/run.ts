@@ -24,12 +24,19 @@ function* tried(fn: () => unknown): Generator<any, unknown, any> {
   }
 }
 
+/** What `fn()` gives in a turn that no notification brought about. */
+function* behind(fn: () => unknown): Generator<any, unknown, any> {
+  yield* lib.sleep(0);
+  const value = fn() as any;
+  return value instanceof Operation || value?.[Symbol.toStringTag] === 'Generator' ? yield* value : value;
+}
+
 function* sized(op: Operation<unknown[]>): Generator<any, number, any> {
   return (yield* op).length;
 }
 
 const GeneratorFunction = function* () {}.constructor as new (...args: string[]) => (...args: any[]) => any;
-const names: Record<string, unknown> = { ...lib, ...api, Oops, tried, sized };
+const names: Record<string, unknown> = { ...lib, ...api, Oops, tried, behind, sized };
 
 /** The trace of a program on this library, as it is or with some names replaced. */
 export function runHere(core: CoreName, written: Written, replaced: Record<string, unknown> = {}): string[] {
