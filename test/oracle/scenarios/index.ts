@@ -1,8 +1,10 @@
 // All scenarios, by area.
 
 import type { Scenario } from '../scenario.ts';
+import { events } from './events.ts';
 import { greenlets } from './greenlet.ts';
 import { interleavings } from './interleavings.ts';
+import { locks } from './locks.ts';
 import { timeouts } from './timeouts.ts';
 import { topLevel } from './top-level.ts';
 
@@ -11,4 +13,6 @@ export const areas: Record<string, readonly Scenario[]> = {
   greenlets,
   'top level': topLevel,
   timeouts,
+  events,
+  locks,
 };
