@@ -430,8 +430,9 @@ class Leaver implements SoleCollector {
     this.#group = group;
   }
 
-  found(greenlet: Greenlet<any>): void {
+  found(greenlet: Greenlet<any>): false {
     this.#group.$left(greenlet);
+    return false;
   }
 
   ended(): boolean {

@@ -135,13 +135,14 @@ export class TaskGroup {
     return `<TaskGroup of ${this.#members.size}>`;
   }
 
-  #ended(greenlet: Greenlet<any>): void {
+  #ended(greenlet: Greenlet<any>): false {
     this.#members.delete(greenlet);
     if (!greenlet.successful()) {
       this.#errors.push(greenlet.exception);
       this.#killAll();
     }
     if (this.#members.size === 0) this.#empty.set();
+    return false;
   }
 
   #killAll(): void {
