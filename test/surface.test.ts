@@ -1,9 +1,11 @@
 // Two things that drift apart unless somebody looks: the names in docs/gevent-map.md and those the package exports, and
 // the layers of style and who really imports whom.
 
+import { execFile } from 'node:child_process';
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 
 const ROOT = dirname(import.meta.dirname);
@@ -136,6 +138,18 @@ describe('docs/gevent-map.md', () => {
   });
 });
 
+describe('each entry by itself', () => {
+  // In a process of its own: here all of them are loaded. Two know nothing of hubs.
+  const withHub = targets.filter(([entry]) => !/\/(exceptions|core)$/.test(entry));
+  test.each(withHub)('%s brings the hub along', async (_entry, target) => {
+    const text = `await import(${JSON.stringify(pathToFileURL(join(ROOT, target.source)).href)});
+      const { threadHub } = await import(${JSON.stringify(pathToFileURL(join(ROOT, 'ts/hub/current.ts')).href)});
+      process.stdout.write(threadHub().constructor.name);`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module-typescript', '--eval', text]);
+    expect(stdout).toBe('Hub');
+  });
+});
+
 describe('the built package', () => {
   const built = targets.filter(([, target]) => existsSync(join(ROOT, target.default)));
   const newest = Math.max(...globSync('ts/**/*.ts', { cwd: ROOT }).map((file) => statSync(join(ROOT, file)).mtimeMs));
@@ -192,7 +206,14 @@ describe('who imports whom', () => {
     .sort();
 
   test('the scan finds imports at all', () => {
-    expect(importsOf('test/surface.test.ts')).toEqual(['node:fs', 'node:path', 'node:url', 'vitest']);
+    expect(importsOf('test/surface.test.ts')).toEqual([
+      'node:child_process',
+      'node:fs',
+      'node:path',
+      'node:url',
+      'node:util',
+      'vitest',
+    ]);
     expect(importsOf('ts/hub/operation.ts')).toContain('ts/core/contract.ts');
   });
 

@@ -25,6 +25,8 @@ import {
 import { expired, limitMs } from './limit.ts';
 import { type Limit, Timeout } from './timeout.ts';
 import { isThenable, settle, unwind } from './unwind.ts';
+// Whoever is loaded first brings the hub along.
+import './hub.ts';
 
 /** A generator body: what `yield*` may block in. */
 export type GeneratorBody<A extends unknown[], R> = (this: any, ...args: A) => Generator<Park, R, any>;

@@ -4,6 +4,8 @@ import { toWaitMs } from './core/clock.ts';
 import { active, greenletOfContext, threadHub } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Limit, Timeout } from './timeout.ts';
+// Whoever is loaded first brings the hub along.
+import './hub.ts';
 
 /** Milliseconds that a wait with this limit arms, or null. A Timeout that is pending comes by itself. */
 export function limitMs(limit: Limit, where: string): number | null {

@@ -22,6 +22,8 @@ import { settle } from './unwind.ts';
 
 // ---- map ------------------------------------------------------------------------------------------------------------
 
+const turn = sleep(0);
+
 interface Outcome {
   readonly error: unknown;
 }
@@ -30,10 +32,17 @@ interface Outcome {
 class Work {
   readonly fn: (item: any) => unknown;
   readonly values: unknown[] = [];
-  readonly #items: Iterator<unknown>;
-  readonly #done: boolean[] = [];
-  #ahead: IteratorResult<unknown>;
-  #begun = 0;
+  /** The next item, if there is `more`. */
+  item: unknown = undefined;
+  /** There is an item that nobody has begun. */
+  more = true;
+  /** Items begun: the position of the next. */
+  begun = 0;
+  /** An array needs no iterator. */
+  readonly #list: unknown[] | null;
+  readonly #items: Iterator<unknown> | null;
+  /** Done before one that comes before them. */
+  readonly #early = new Set<number>();
   #failures: Map<number, Outcome> | null = null;
   /** All below are done, and none of them failed. */
   #prefix = 0;
@@ -44,31 +53,39 @@ class Work {
 
   constructor(fn: (item: any) => unknown, items: Iterable<unknown>) {
     this.fn = fn;
-    this.#items = items[Symbol.iterator]();
-    this.#ahead = this.#items.next();
+    this.#list = Array.isArray(items) ? items : null;
+    this.#items = this.#list === null ? items[Symbol.iterator]() : null;
+    this.#lookAhead();
   }
 
-  /** True if there is an item that nobody has begun. */
-  get more(): boolean {
-    return !this.#ahead.done;
+  #lookAhead(): void {
+    const list = this.#list;
+    if (list !== null) {
+      this.more = this.begun < list.length;
+      this.item = list[this.begun];
+      return;
+    }
+    const { done, value } = (this.#items as Iterator<unknown>).next();
+    this.more = !done;
+    this.item = value;
   }
 
-  /** Begin the next item. */
-  take(): { index: number; item: unknown } {
-    const item = this.#ahead.value;
+  /** The next item is begun, by somebody who has read it. Gives its position. */
+  begin(): number {
+    const index = this.begun++;
     try {
-      this.#ahead = this.#items.next();
+      this.#lookAhead();
     } catch (error) {
-      this.#ahead = { done: true, value: undefined };
+      this.more = false;
       this.#failure = { error };
     }
-    if (this.#ahead.done) this.waiter?.tell();
-    return { index: this.#begun++, item };
+    if (!this.more && this.waiter !== null) this.waiter.tell();
+    return index;
   }
 
   /** Nothing is left to wait for: all items have been begun, and all are done or one has failed at its position. */
   get over(): boolean {
-    return !this.more && (this.#failure !== null || this.#prefix === this.#begun);
+    return !this.more && (this.#failure !== null || this.#prefix === this.begun);
   }
 
   results(): unknown[] {
@@ -78,8 +95,8 @@ class Work {
 
   set(index: number, value: unknown): void {
     this.values[index] = value;
-    this.#done[index] = true;
     if (index === this.#prefix) this.#advance();
+    else this.#early.add(index);
   }
 
   fail(index: number, error: unknown): void {
@@ -88,20 +105,21 @@ class Work {
     this.set(index, undefined);
   }
 
+  /** The result at the prefix is there. */
   #advance(): void {
-    while (this.#done[this.#prefix] === true) {
-      const failure = this.#failures?.get(this.#prefix);
+    do {
+      const failure = this.#failures === null ? undefined : this.#failures.get(this.#prefix);
       if (failure !== undefined) {
         this.#failure ??= failure;
         break;
       }
       ++this.#prefix;
-    }
-    if (this.over) this.waiter?.tell();
+    } while (this.#early.size > 0 && this.#early.delete(this.#prefix));
+    if (!this.more && this.over && this.waiter !== null) this.waiter.tell();
   }
 
   describe(): string {
-    return `map, ${this.#prefix} of ${this.more ? 'the' : this.#begun} results`;
+    return `map, ${this.#prefix} of ${this.more ? 'the' : this.begun} results`;
   }
 }
 
@@ -184,11 +202,10 @@ class MapWorker extends Greenlet<void> {
       this.#item = undefined;
       if (this.$more !== null) yield* renew(this);
       if (!work.more) return;
-      const { index, item } = work.take();
-      this.#index = index;
-      this.#item = item;
+      this.#item = work.item;
+      this.#index = work.begin();
       // Its turn is over, as that of the greenlet of the item before would be.
-      yield* sleep(0);
+      yield* turn;
     }
   }
 
@@ -236,8 +253,8 @@ export function* mapOver(
   const work = new Work(fn, items);
   for (;;) {
     while (work.more && !group.full()) {
-      const { index, item } = work.take();
-      group.startNowait(new MapWorker(work, index, item));
+      const { item } = work;
+      group.startNowait(new MapWorker(work, work.begin(), item));
     }
     if (work.over) return work.results();
     yield* new WaitForWork(work, group);

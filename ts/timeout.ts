@@ -9,6 +9,8 @@ import { disarm } from './hub/loop.ts';
 import { Fired, type Fires } from './hub/protocol.ts';
 import { exceptionFrom, getcurrent, type RawGreenlet } from './hub/raw.ts';
 import { moment, takeBack } from './hub/shielding.ts';
+// Whoever is loaded first brings the hub along.
+import './hub.ts';
 
 /** What is raised instead of the Timeout: an exception or class; null: the Timeout itself; false: itself, silently. */
 export type TimeoutException = Error | (new (...args: any[]) => Error) | string | null | false;

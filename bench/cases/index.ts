@@ -4,6 +4,7 @@ import { greenletSwitch } from './greenlet-switch.ts';
 import { httpHello } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
+import { poolMap } from './pool.ts';
 import { sleepers } from './sleepers.ts';
 import { spawn } from './spawn.ts';
 import { switching } from './switch.ts';
@@ -18,6 +19,7 @@ export const CASES: readonly Case[] = [
   depth,
   kill,
   coldImport,
+  poolMap,
   httpHello,
 ];
 

@@ -107,6 +107,16 @@ def kill(n, guarded):
     return count, perf_counter_ns() - start
 
 
+def pool(size, n):
+    from gevent.pool import Pool
+
+    workers = Pool(size)
+    items = [1] * n
+    start = perf_counter_ns()
+    results = workers.map(lambda x: x, items)
+    return sum(results), perf_counter_ns() - start
+
+
 def sleepers(n):
     import gc
     import os
