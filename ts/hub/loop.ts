@@ -456,6 +456,25 @@ export interface WatcherOptions {
   priority?: number | null;
 }
 
+/** Watchers of what only the platform can poll. ts/net provides them; nothing here may import a module of Node. */
+export interface PlatformWatchers {
+  io(loop: Loop, handle: unknown, events: number, options: WatcherOptions & { passEvents?: boolean }): Watcher;
+  stat(loop: Loop, path: string, interval: Seconds, options: WatcherOptions): Watcher;
+  child(loop: Loop, child: unknown, options: WatcherOptions): Watcher;
+}
+
+let platform: PlatformWatchers | null = null;
+
+/** @internal */
+export function setWatchers(watchers: PlatformWatchers): void {
+  platform = watchers;
+}
+
+function watchers(what: string): PlatformWatchers {
+  if (platform !== null) return platform;
+  throw new GeventError('GEVENT_FD_UNSUPPORTED', `loop.${what}: import gevent-wasm/select first; it needs Node`);
+}
+
 /** gevent's `hub.loop`. */
 export class Loop {
   /** @internal */ readonly $hub: Hub;
@@ -501,6 +520,25 @@ export class Loop {
 
   signal(signal: string | number, { ref = true, priority }: WatcherOptions = {}): SignalWatcher {
     return new SignalWatcher(this, signal, ref, priority);
+  }
+
+  /**
+   * Calls back in every turn in which `handle` (a socket, a file, a stream of Node's) is ready for `events`: 1 READ, 2 WRITE.
+   * @param options.passEvents - give the callback what it is ready for as its first argument
+   * @throws GeventError `GEVENT_FD_UNSUPPORTED` for a bare descriptor
+   */
+  io(handle: unknown, events: number, options: WatcherOptions & { passEvents?: boolean } = {}): Watcher {
+    return watchers('io').io(this, handle, events, options);
+  }
+
+  /** Calls back when the status of a file changes, looking every `interval` seconds. Default 5. */
+  stat(path: string, interval: Seconds = 0, options: WatcherOptions = {}): Watcher {
+    return watchers('stat').stat(this, path, interval, options);
+  }
+
+  /** Calls back when a child has ended: a ChildProcess, or the id of one that this library started. */
+  child(child: unknown, options: WatcherOptions = {}): Watcher {
+    return watchers('child').child(this, child, options);
   }
 
   /** Seconds on the loop's clock, as of the running turn. */

@@ -1,0 +1,83 @@
+// An order: it acts when it is called, and the operation it gives only waits for the outcome. For what must not get lost
+// because somebody forgot to consume it: bind, listen, a server's start and stop.
+
+import { debugging } from '../hub/current.ts';
+import type { Hub } from '../hub/hub.ts';
+import { RowWait } from '../hub/operation.ts';
+import { hubHere } from '../limit.ts';
+
+export class Order<T> extends RowWait<T> {
+  readonly #what: string;
+  #settled = false;
+  #error: unknown;
+  #failed = false;
+  #value: T | undefined;
+  #counted = false;
+  #hub: Hub | null = null;
+
+  constructor(what: string) {
+    super();
+    this.#what = what;
+    if (debugging) hubHere().debug.consumed(this);
+  }
+
+  /** One that is carried out already. */
+  static done<T>(what: string, value: T): Order<T> {
+    const order = new Order<T>(what);
+    order.settle(value);
+    return order;
+  }
+
+  describe(): string {
+    return this.#what;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** It is carried out. */
+  settle(value: T): void {
+    this.#value = value;
+    this.#over();
+  }
+
+  /** It cannot be carried out. */
+  fail(error: unknown): void {
+    this.#error = error;
+    this.#failed = true;
+    this.#over();
+  }
+
+  #over(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    if (this.waiting) this.wake(this.#hub as Hub, false);
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    if (this.#settled) return true;
+    this.#hub = hub;
+    this.wait(hub, slot, null);
+    this.#counted = true;
+    ++hub.foreign;
+    return false;
+  }
+
+  #leave(hub: Hub): void {
+    if (this.#counted) --hub.foreign;
+    this.#counted = false;
+    this.unwait(hub);
+  }
+
+  complete(hub: Hub): T {
+    this.#leave(hub);
+    if (this.#failed) throw this.#error;
+    return this.#value as T;
+  }
+
+  override abandon(hub: Hub): void {
+    this.#leave(hub);
+  }
+}

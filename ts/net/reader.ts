@@ -1,0 +1,503 @@
+// Reading from one of Node's readable streams as a greenlet does: ask, wait, get. What has arrived waits in a queue here
+// until somebody takes it; when too much does, the stream is paused, and the peer hears of it by TCP's own flow control.
+//
+//   N1  bytes leave the queue only in complete(): a wait that is killed or times out loses none (S1)
+//   N2  nothing is read before the first wait: a socket that was accepted and is wrapped in TLS first is untouched
+//   N3  the queue holds HIGH bytes, or what one wait asked for, and one chunk of Node's (64 KB)
+
+import { Buffer } from 'node:buffer';
+import type { Hub } from '../hub/hub.ts';
+import { Operation, SingleUse } from '../hub/operation.ts';
+import { expired, limitMs } from '../limit.ts';
+import { type Limit, Timeout } from '../timeout.ts';
+import { badDescriptor, closedError, SocketError, SocketTimeout, wouldBlock } from './errors.ts';
+import { Side } from './side.ts';
+
+/** Pause at this many bytes that nobody took, go on reading below LOW. */
+const HIGH = 128 * 1024;
+const LOW = 32 * 1024;
+
+export const EMPTY: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+
+/** What of Node's stream is used here. */
+export interface Source {
+  on(event: string, listener: (...args: any[]) => void): unknown;
+  off(event: string, listener: (...args: any[]) => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  unshift(chunk: Uint8Array): void;
+  readonly destroyed: boolean;
+  readonly readableEnded: boolean;
+}
+
+/** One `wait` of a reader: when it has enough. */
+type Enough = () => boolean;
+
+/** Where a read buffer of Node's is copied to at once, and how much was. */
+export interface Target {
+  readonly into: Uint8Array;
+  filled: number;
+}
+
+export class Reader {
+  readonly side: Side;
+  /** The limit of waits that have none of their own, ms; null: none; 0: never wait. */
+  limitMs: number | null = null;
+  /** Nothing more will come. */
+  ended = false;
+  /** Nothing more will come, for a reason. */
+  error: Error | null = null;
+  /** Closed from this side. */
+  closed = false;
+  /** Bytes taken so far. */
+  taken = 0;
+  #size = 0;
+  #chunks: Buffer[] = [];
+  #first = 0;
+  #flowing = false;
+  #most = HIGH;
+  #enough: Enough | null = null;
+  #shut = false;
+  #target: Target | null = null;
+  #stream: Source | null = null;
+  readonly #onData = (chunk: Buffer | string): void => {
+    this.arrived(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+  };
+  readonly #onEnd = (): void => this.finish(null);
+  readonly #onClose = (): void => {
+    const stream = this.#stream as Source;
+    this.finish(stream.readableEnded ? null : new SocketError('ECONNABORTED', 'the stream was closed before its end'));
+  };
+
+  constructor(what: string) {
+    this.side = new Side(what);
+  }
+
+  /** Read from `stream`. `data` false: its bytes come through arrived() instead of events. */
+  attach(stream: Source, data: boolean): void {
+    this.#stream = stream;
+    if (data) {
+      // Paused before, so that the listener starts nothing (N2).
+      stream.pause();
+      stream.on('data', this.#onData);
+    }
+    stream.on('end', this.#onEnd);
+    stream.on('close', this.#onClose);
+    if (stream.readableEnded) this.ended = true;
+  }
+
+  /** Leave the stream to somebody else, with what was read and not taken. */
+  detach(): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    this.#stream = null;
+    stream.off('data', this.#onData);
+    stream.off('end', this.#onEnd);
+    stream.off('close', this.#onClose);
+    if (this.#flowing) stream.pause();
+    this.#flowing = false;
+    if (this.#size > 0 && !stream.destroyed) stream.unshift(this.#takeAll());
+    this.drop();
+  }
+
+  /** Bytes that can be taken without waiting. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** True if a read would not wait. */
+  get ready(): boolean {
+    return this.#size > 0 || this.ended || this.error !== null || this.closed;
+  }
+
+  /** Bytes have come. False if no more are wanted now. */
+  arrived(chunk: Buffer): boolean {
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size >= this.#most && this.#flowing) {
+      this.#flowing = false;
+      this.#stream?.pause();
+    }
+    const enough = this.#enough;
+    if (enough === null || enough()) this.side.wake();
+    if (this.side.watched) this.side.changed();
+    return this.#flowing;
+  }
+
+  /** Bytes have come in a buffer that the platform uses again: they are copied, at best to where they are wanted. */
+  received(length: number, buffer: Uint8Array): boolean {
+    const target = this.#target;
+    if (target !== null && target.filled === 0 && this.#size === 0) {
+      const fits = Math.min(length, target.into.length);
+      target.into.set(buffer.subarray(0, fits));
+      target.filled = fits;
+      if (fits === length) {
+        this.side.wake();
+        return this.#flowing;
+      }
+      return this.arrived(Buffer.from(buffer.subarray(fits, length)));
+    }
+    return this.arrived(Buffer.from(buffer.subarray(0, length)));
+  }
+
+  /** Nothing more will come. The first to say so counts. */
+  finish(error: Error | null): void {
+    if (this.ended || this.error !== null) return;
+    if (error === null) this.ended = true;
+    else this.error = error;
+    this.side.wake();
+    this.side.changed();
+  }
+
+  /** Closed from this side: who waits hears of it, and what came is dropped. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.drop();
+    this.side.wake();
+    this.side.changed();
+  }
+
+  /** No more reading, by `shutdown`: who waits is told, later ones get what came and then the end. */
+  shut(): void {
+    if (this.side.waiting) this.#shut = true;
+    this.finish(null);
+  }
+
+  /** Forget what came. */
+  drop(): void {
+    this.#chunks = [];
+    this.#first = this.#size = 0;
+  }
+
+  /** Have the stream send what it has. */
+  flow(): void {
+    if (this.#flowing || this.#stream === null || this.ended || this.error !== null) return;
+    this.#flowing = true;
+    this.#stream.resume();
+  }
+
+  // ---- waiting --------------------------------------------------------------------------------------------------------
+
+  /** Refuse a read that cannot be. */
+  check(what: string): void {
+    if (this.closed) throw badDescriptor(what);
+    this.side.claim();
+    if (this.#stream === null && !this.ended && this.error === null) {
+      throw new SocketError('ENOTCONN', `${what}: ENOTCONN: the socket is not connected`);
+    }
+  }
+
+  /** Wait until `enough` (null: anything) has come, `want` bytes at most. */
+  wait(hub: Hub, slot: number, ms: number | null, what: string, enough: Enough | null, want: number): void {
+    if (want > HIGH) this.#most = want;
+    this.flow();
+    if (ms === 0) {
+      this.#most = HIGH;
+      throw wouldBlock(what);
+    }
+    this.#enough = enough;
+    this.side.park(hub, slot, ms);
+  }
+
+  /** Have the next bytes copied to `target` if they come in a shared buffer. */
+  aim(target: Target | null): void {
+    this.#target = target;
+  }
+
+  /** The wait is over; true if its limit ended it. */
+  leave(hub: Hub, slot: number): boolean {
+    this.#enough = null;
+    this.#most = HIGH;
+    return this.side.leave(hub, slot);
+  }
+
+  /** What a read that found nothing gives: the end as `undefined`, or an error. */
+  nothing(hub: Hub, late: boolean, limit: Limit | undefined): undefined {
+    if (this.closed) throw closedError();
+    if (this.#shut) {
+      this.#shut = false;
+      throw closedError();
+    }
+    if (this.error !== null) throw this.error;
+    if (late && !this.ended) throw limit instanceof Timeout ? expired(hub, limit) : new SocketTimeout();
+    return undefined;
+  }
+
+  // ---- taking ---------------------------------------------------------------------------------------------------------
+
+  /** What lies first, `max` bytes of it at most. */
+  take(max: number): Buffer {
+    const chunks = this.#chunks;
+    let chunk = chunks[this.#first];
+    if (chunk.length > max) {
+      chunks[this.#first] = chunk.subarray(max);
+      chunk = chunk.subarray(0, max);
+    } else if (++this.#first === chunks.length) {
+      chunks.length = 0;
+      this.#first = 0;
+    } else if (this.#first >= 64) {
+      chunks.splice(0, this.#first);
+      this.#first = 0;
+    }
+    this.#took(chunk.length);
+    return chunk;
+  }
+
+  #took(count: number): void {
+    this.#size -= count;
+    this.taken += count;
+    if (this.#size <= LOW && this.#stream !== null && !this.#flowing) this.flow();
+  }
+
+  /** Exactly `count` bytes, or all there are if fewer. */
+  takeExactly(count: number): Buffer {
+    const total = Math.min(count, this.#size);
+    if (total === 0) return EMPTY;
+    if (this.#chunks[this.#first].length >= total) return this.take(total);
+    const whole = Buffer.allocUnsafe(total);
+    this.takeInto(whole);
+    return whole;
+  }
+
+  /** Fill `into` as far as there are bytes; how many. */
+  takeInto(into: Uint8Array): number {
+    let filled = 0;
+    while (filled < into.length && this.#size > 0) {
+      const piece = this.take(into.length - filled);
+      into.set(piece, filled);
+      filled += piece.length;
+    }
+    return filled;
+  }
+
+  #takeAll(): Buffer {
+    return Buffer.concat(this.#chunks.slice(this.#first));
+  }
+
+  /** Put bytes back in front. */
+  putBack(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    if (this.#first > 0) this.#chunks[--this.#first] = bytes;
+    else this.#chunks.unshift(bytes);
+    this.#size += bytes.length;
+    this.taken -= bytes.length;
+  }
+
+  /** A copy of the first bytes, `max` at most, left where they are. */
+  peek(max: number): Buffer {
+    return Buffer.concat(this.#chunks.slice(this.#first)).subarray(0, max);
+  }
+
+  /** How many bytes to the first `delimiter` behind the first `from` bytes, it included; -1 if it is not there. */
+  find(delimiter: number, from: number): number {
+    let before = 0;
+    for (let i = this.#first; i < this.#chunks.length; ++i) {
+      const chunk = this.#chunks[i];
+      if (before + chunk.length > from) {
+        const at = chunk.indexOf(delimiter, Math.max(0, from - before));
+        if (at >= 0) return before + at + 1;
+      }
+      before += chunk.length;
+    }
+    return -1;
+  }
+}
+
+// ---- operations -------------------------------------------------------------------------------------------------------
+
+/** Milliseconds of a limit given for one wait, or else of the side. */
+export function msOf(limit: Limit | undefined, sides: number | null, where: string): number | null {
+  return limit === undefined ? sides : limitMs(limit, where);
+}
+
+/** Whatever has come. Holds no state, so that one serves a socket for life. */
+export class Recv extends Operation<Buffer> {
+  protected readonly reader: Reader;
+  readonly #max: number;
+  readonly #limit: Limit | undefined;
+
+  constructor(reader: Reader, max: number, limit: Limit | undefined) {
+    super();
+    this.reader = reader;
+    this.#max = max;
+    this.#limit = limit;
+    if (limit !== undefined) msOf(limit, null, 'recv(timeout)');
+  }
+
+  describe(): string {
+    return this.reader.side.describe();
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    const { reader } = this;
+    reader.check('recv');
+    if (reader.ready || this.#max === 0) return true;
+    reader.wait(hub, slot, msOf(this.#limit, reader.limitMs, 'recv(timeout)'), 'recv', null, 1);
+    return false;
+  }
+
+  complete(hub: Hub, slot: number): Buffer {
+    const { reader } = this;
+    const late = reader.leave(hub, slot);
+    if (this.#max === 0) return EMPTY;
+    if (reader.size > 0) return reader.take(this.#max);
+    return reader.nothing(hub, late, this.#limit) ?? EMPTY;
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.reader.leave(hub, slot);
+  }
+}
+
+/** Bytes into a buffer of the caller's: how many. */
+export class RecvInto extends SingleUse<number> implements Target {
+  readonly #reader: Reader;
+  readonly into: Uint8Array;
+  readonly #limit: Limit | undefined;
+  filled = 0;
+
+  constructor(reader: Reader, into: Uint8Array, limit: Limit | undefined) {
+    super();
+    this.#reader = reader;
+    this.into = into;
+    this.#limit = limit;
+    if (limit !== undefined) msOf(limit, null, 'recvInto(timeout)');
+  }
+
+  describe(): string {
+    return this.#reader.side.describe();
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    const reader = this.#reader;
+    reader.check('recvInto');
+    this.use();
+    if (reader.ready || this.into.length === 0) return true;
+    reader.wait(hub, slot, msOf(this.#limit, reader.limitMs, 'recvInto(timeout)'), 'recvInto', null, 1);
+    reader.aim(this);
+    return false;
+  }
+
+  complete(hub: Hub, slot: number): number {
+    const reader = this.#reader;
+    const late = reader.leave(hub, slot);
+    reader.aim(null);
+    if (this.filled > 0) {
+      if (reader.closed) throw closedError();
+      reader.taken += this.filled;
+      return this.filled;
+    }
+    if (this.into.length === 0) return 0;
+    if (reader.size > 0) return reader.takeInto(this.into);
+    return reader.nothing(hub, late, this.#limit) ?? 0;
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    const reader = this.#reader;
+    reader.leave(hub, slot);
+    reader.aim(null);
+    if (this.filled === 0 || reader.closed) return;
+    // Taken as far as putBack() counts.
+    reader.taken += this.filled;
+    reader.putBack(Buffer.from(this.into.subarray(0, this.filled)));
+  }
+}
+
+/** `count` bytes, fewer at the end of the stream. Infinity: all to the end. */
+export class ReadExactly extends SingleUse<Buffer> {
+  readonly #reader: Reader;
+  readonly #count: number;
+  readonly #limit: Limit | undefined;
+
+  constructor(reader: Reader, count: number, limit: Limit | undefined) {
+    super();
+    this.#reader = reader;
+    this.#count = count;
+    this.#limit = limit;
+    if (limit !== undefined) msOf(limit, null, 'read(timeout)');
+  }
+
+  describe(): string {
+    return this.#reader.side.describe();
+  }
+
+  #enough(): boolean {
+    return this.#reader.size >= this.#count;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    const reader = this.#reader;
+    reader.check('read');
+    this.use();
+    if (this.#enough() || reader.ended || reader.error !== null) return true;
+    const ms = msOf(this.#limit, reader.limitMs, 'read(timeout)');
+    reader.wait(hub, slot, ms, 'read', () => this.#enough(), this.#count);
+    return false;
+  }
+
+  complete(hub: Hub, slot: number): Buffer {
+    const reader = this.#reader;
+    const late = reader.leave(hub, slot);
+    if (!this.#enough() || reader.closed) reader.nothing(hub, late, this.#limit);
+    return reader.takeExactly(this.#count);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#reader.leave(hub, slot);
+  }
+}
+
+/** Bytes up to a delimiter, it included; fewer at the end of the stream, or if `max` comes first. */
+export class ReadUntil extends SingleUse<Buffer> {
+  readonly #reader: Reader;
+  readonly #delimiter: number;
+  readonly #max: number;
+  readonly #limit: Limit | undefined;
+  #searched = 0;
+  #length = -1;
+
+  constructor(reader: Reader, delimiter: number, max: number, limit: Limit | undefined) {
+    super();
+    this.#reader = reader;
+    this.#delimiter = delimiter;
+    this.#max = max;
+    this.#limit = limit;
+    if (limit !== undefined) msOf(limit, null, 'readline(timeout)');
+  }
+
+  describe(): string {
+    return this.#reader.side.describe();
+  }
+
+  #enough(): boolean {
+    const reader = this.#reader;
+    const at = reader.find(this.#delimiter, this.#searched);
+    this.#searched = reader.size;
+    if (at >= 0) this.#length = Math.min(at, this.#max);
+    else if (reader.size >= this.#max) this.#length = this.#max;
+    return this.#length >= 0;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    const reader = this.#reader;
+    reader.check('readline');
+    this.use();
+    if (this.#enough() || reader.ended || reader.error !== null) return true;
+    // Bounded by `max` alone: a line may be longer than the queue.
+    const ms = msOf(this.#limit, reader.limitMs, 'readline(timeout)');
+    reader.wait(hub, slot, ms, 'readline', () => this.#enough(), this.#max);
+    return false;
+  }
+
+  complete(hub: Hub, slot: number): Buffer {
+    const reader = this.#reader;
+    const late = reader.leave(hub, slot);
+    if (this.#length < 0 || reader.closed) reader.nothing(hub, late, this.#limit);
+    return reader.takeExactly(this.#length < 0 ? reader.size : this.#length);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#reader.leave(hub, slot);
+  }
+}

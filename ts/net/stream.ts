@@ -1,0 +1,405 @@
+// A cooperative file over a reader and a writer: read, readline, write, iteration, in bytes or text. What `makefile` gives;
+// and, by `streamFile`, what any Readable, Writable or Duplex of Node's becomes: pipes, files, terminals, HTTP bodies.
+
+import { Buffer } from 'node:buffer';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { describe } from '../core/clock.ts';
+import type { Hub } from '../hub/hub.ts';
+import { Operation, SingleUse } from '../hub/operation.ts';
+import type { Limit } from '../timeout.ts';
+import { badDescriptor, fromNode, SocketError } from './errors.ts';
+import { EMPTY, msOf, ReadExactly, Reader, ReadUntil, RecvInto } from './reader.ts';
+import { type Data, Send, Sent, type Sink, toBytes, Writer } from './writer.ts';
+
+const NEWLINE = 10;
+
+/** What every reading or writing call takes. */
+export interface IoOptions {
+  /** Seconds, 0 or more, in place of the stream's own timeout; or a Timeout with an exception of its own. */
+  timeout?: Limit;
+}
+
+export type FileMode = 'r' | 'w' | 'rw' | 'rb' | 'wb' | 'rwb';
+export type TextEncoding = 'utf8' | 'utf-8' | 'latin1' | 'ascii';
+
+export interface FileOptions {
+  /** Text only. Default utf8. */
+  encoding?: TextEncoding;
+  /** Text that is not in the encoding: `strict` (default) throws, `replace` puts U+FFFD in its place. */
+  errors?: 'strict' | 'replace';
+  /** Text only. Default: `\r\n` is read as `\n`. `''`: lines end in what they end in. */
+  newline?: '' | null;
+  /** Bytes of writes to collect before they are sent; `flush` and `close` send what there is. Default 0: none. */
+  buffering?: number;
+}
+
+/** Turns the bytes an operation gives into what the file gives. */
+class Decoded<T> extends Operation<T> {
+  readonly #inner: Operation<Buffer>;
+  readonly #decode: (bytes: Buffer) => T;
+
+  constructor(inner: Operation<Buffer>, decode: (bytes: Buffer) => T) {
+    super();
+    this.#inner = inner;
+    this.#decode = decode;
+  }
+
+  describe(): string {
+    return this.#inner.describe();
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    hub.debug.consumed(this.#inner);
+    return this.#inner.begin(hub, slot);
+  }
+
+  complete(hub: Hub, slot: number): T {
+    return this.#decode(this.#inner.complete(hub, slot));
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#inner.abandon(hub, slot);
+  }
+}
+
+/** `count` characters of UTF-8, fewer at the end. */
+class ReadCharacters extends SingleUse<Buffer> {
+  readonly #reader: Reader;
+  readonly #count: number;
+  readonly #limit: Limit | undefined;
+  #scanned = 0;
+  #begun = 0;
+  #length = -1;
+
+  constructor(reader: Reader, count: number, limit: Limit | undefined) {
+    super();
+    this.#reader = reader;
+    this.#count = count;
+    this.#limit = limit;
+  }
+
+  describe(): string {
+    return this.#reader.side.describe();
+  }
+
+  /** The last character is whole when the next begins, or when it has as many bytes as its first one says. */
+  #enough(): boolean {
+    const reader = this.#reader;
+    const bytes = reader.peek(reader.size);
+    let at = this.#scanned;
+    while (at < bytes.length) {
+      const first = bytes[at];
+      const length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+      if (at + length > bytes.length) break;
+      at += length;
+      this.#scanned = at;
+      if (++this.#begun === this.#count) {
+        this.#length = at;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    const reader = this.#reader;
+    reader.check('read');
+    this.use();
+    if (this.#count === 0) this.#length = 0;
+    if (this.#length === 0 || this.#enough() || reader.ended || reader.error !== null) return true;
+    const ms = msOf(this.#limit, reader.limitMs, 'read(timeout)');
+    reader.wait(hub, slot, ms, 'read', () => this.#enough(), this.#count * 4);
+    return false;
+  }
+
+  complete(hub: Hub, slot: number): Buffer {
+    const reader = this.#reader;
+    const late = reader.leave(hub, slot);
+    if (this.#length < 0 || reader.closed) reader.nothing(hub, late, this.#limit);
+    return reader.takeExactly(this.#length < 0 ? reader.size : this.#length);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#reader.leave(hub, slot);
+  }
+}
+
+/** A file of bytes (`Buffer`) or text (`string`), by its mode. Reads give empty ones at the end of the stream. */
+export class StreamFile<T extends Buffer | string = Buffer | string> {
+  readonly mode: FileMode;
+  /** @internal */ readonly $reader: Reader | null;
+  /** @internal */ readonly $writer: Writer | null;
+  readonly #text: boolean;
+  readonly #encoding: 'utf-8' | 'latin1';
+  readonly #strict: boolean;
+  readonly #universal: boolean;
+  readonly #buffering: number;
+  readonly #onClose: () => void;
+  #unsent: Buffer[] = [];
+  #unsentBytes = 0;
+  #closed = false;
+
+  /** @internal Made by `makefile` and `streamFile`. */
+  constructor(reader: Reader | null, writer: Writer | null, mode: FileMode, options: FileOptions, onClose: () => void) {
+    if (!/^(r|w|rw)b?$/.test(mode)) {
+      throw new RangeError(`mode: expected r, w or rw, and b for bytes, got ${describe(mode)}`);
+    }
+    const { encoding = 'utf8', errors = 'strict', newline = null, buffering = 0 } = options;
+    if (!['utf8', 'utf-8', 'latin1', 'ascii'].includes(encoding)) {
+      throw new RangeError(`encoding: expected utf8, latin1 or ascii, got ${describe(encoding)}`);
+    }
+    if (errors !== 'strict' && errors !== 'replace') {
+      throw new RangeError(`errors: expected strict or replace, got ${describe(errors)}`);
+    }
+    if (!Number.isInteger(buffering) || buffering < 0) {
+      throw new RangeError(`buffering: expected a number of bytes from 0, got ${describe(buffering)}`);
+    }
+    this.mode = mode;
+    this.$reader = mode.includes('r') ? reader : null;
+    this.$writer = mode.includes('w') ? writer : null;
+    this.#text = !mode.endsWith('b');
+    this.#encoding = encoding.startsWith('utf') ? 'utf-8' : 'latin1';
+    this.#strict = errors === 'strict';
+    this.#universal = newline === null;
+    this.#buffering = buffering;
+    this.#onClose = onClose;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  readable(): boolean {
+    return this.$reader !== null;
+  }
+
+  writable(): boolean {
+    return this.$writer !== null;
+  }
+
+  #reading(what: string): Reader {
+    if (this.#closed) throw badDescriptor(what);
+    if (this.$reader === null) throw new SocketError('EBADF', `${what}: the file is not open for reading`);
+    return this.$reader;
+  }
+
+  #writing(what: string): Writer {
+    if (this.#closed) throw badDescriptor(what);
+    if (this.$writer === null) throw new SocketError('EBADF', `${what}: the file is not open for writing`);
+    return this.$writer;
+  }
+
+  #decode(bytes: Buffer): T {
+    if (!this.#text) return bytes as unknown as T;
+    if (bytes.length === 0) return '' as T;
+    let text: string;
+    if (this.#encoding === 'latin1') text = bytes.toString('latin1');
+    else if (this.#strict) text = strict.decode(bytes);
+    else text = bytes.toString('utf8');
+    return (this.#universal ? text.replaceAll('\r\n', '\n') : text) as T;
+  }
+
+  #decoded(inner: Operation<Buffer>): Operation<T> {
+    if (!this.#text) return inner as Operation<any>;
+    return new Decoded(inner, (bytes) => this.#decode(bytes));
+  }
+
+  /**
+   * `size` bytes or characters; fewer only at the end. Without `size`, or below 0: all to the end. Switch point, unless they
+   * are here. What has come before a kill or a Timeout stays for the next read.
+   */
+  read(size = -1, { timeout }: IoOptions = {}): Operation<T> {
+    const reader = this.#reading('read');
+    if (!Number.isInteger(size)) throw new RangeError(`read(size): expected an integer, got ${describe(size)}`);
+    if (size < 0) return this.#decoded(new ReadExactly(reader, Infinity, timeout));
+    const characters = this.#text && this.#encoding === 'utf-8';
+    return this.#decoded(
+      characters ? new ReadCharacters(reader, size, timeout) : new ReadExactly(reader, size, timeout),
+    );
+  }
+
+  /**
+   * A line with its end; the rest at the end of the stream; empty behind it. Switch point, unless a line is here.
+   * @param limit - bytes at most: a longer line comes in pieces. Default: no limit, so give one for peers you do not trust
+   */
+  readline(limit = -1, { timeout }: IoOptions = {}): Operation<T> {
+    const reader = this.#reading('readline');
+    if (!Number.isInteger(limit)) throw new RangeError(`readline(limit): expected an integer, got ${describe(limit)}`);
+    return this.#decoded(new ReadUntil(reader, NEWLINE, limit < 0 ? Infinity : limit, timeout));
+  }
+
+  /** All lines to the end. Switch point, unless the end is here. */
+  readlines({ timeout }: IoOptions = {}): Operation<T[]> {
+    const whole = new ReadExactly(this.#reading('readlines'), Infinity, timeout);
+    return new Decoded(whole, (bytes) => {
+      const lines: T[] = [];
+      for (let from = 0; from < bytes.length; ) {
+        const at = bytes.indexOf(NEWLINE, from);
+        const to = at < 0 ? bytes.length : at + 1;
+        lines.push(this.#decode(bytes.subarray(from, to)));
+        from = to;
+      }
+      return lines;
+    });
+  }
+
+  /** Bytes into `buffer`: how many, 0 at the end. Switch point, unless some are here. */
+  readinto(buffer: Uint8Array, { timeout }: IoOptions = {}): Operation<number> {
+    return new RecvInto(this.#reading('readinto'), buffer, timeout);
+  }
+
+  /**
+   * Write all of `data`; how many bytes that was. Switch point if the peer is slow.
+   * With `buffering` they may stay here until `flush`.
+   */
+  write(data: Data, { timeout }: IoOptions = {}): Operation<number> {
+    const writer = this.#writing('write');
+    const bytes = typeof data === 'string' ? this.#encode(data) : toBytes(data, 'write(data)');
+    if (this.#buffering === 0) return new Send(writer, bytes, false, timeout);
+    return new Collected(this, typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes), timeout);
+  }
+
+  #encode(text: string): string | Uint8Array {
+    return this.#encoding === 'utf-8' ? toBytes(text, 'write(data)') : Buffer.from(text, 'latin1');
+  }
+
+  /** Write all of several. */
+  writelines(lines: Iterable<Data>, options: IoOptions = {}): Operation<number> {
+    const all = [...lines].map((line) => {
+      const bytes = typeof line === 'string' ? this.#encode(line) : toBytes(line, 'writelines(lines)');
+      return typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
+    });
+    return this.write(Buffer.concat(all), options);
+  }
+
+  /** Send what was collected. Switch point if there is something and the peer is slow. */
+  flush({ timeout }: IoOptions = {}): Operation<number> {
+    return new Collected(this, EMPTY, timeout, true);
+  }
+
+  /** @internal Add to what is collected; what is to be sent now, or null. */
+  $collect(bytes: Buffer, flush: boolean): Send | null {
+    const writer = this.#writing('write');
+    if (bytes.length > 0) this.#unsent.push(bytes);
+    this.#unsentBytes += bytes.length;
+    if (this.#unsentBytes === 0 || (!flush && this.#unsentBytes < this.#buffering)) return null;
+    const whole = this.#unsent.length === 1 ? this.#unsent[0] : Buffer.concat(this.#unsent);
+    this.#unsent = [];
+    this.#unsentBytes = 0;
+    return new Send(writer, whole, false, undefined);
+  }
+
+  /** Close the file: what was collected is handed over without waiting. The socket stays open if it has not been closed. */
+  close(): void {
+    if (this.#closed) return;
+    try {
+      if (this.#unsentBytes > 0 && this.$writer !== null) {
+        const writer = this.$writer;
+        if (writer.error === null && !writer.closed && !writer.ended) writer.put(Buffer.concat(this.#unsent));
+      }
+    } finally {
+      this.#unsent = [];
+      this.#unsentBytes = 0;
+      this.#closed = true;
+      this.#onClose();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Lines, for async bodies: `for await (const line of file)`. In a generator body call `readline` until it is empty. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    for (;;) {
+      const line = await this.readline();
+      if (line.length === 0) return;
+      yield line;
+    }
+  }
+
+  toString(): string {
+    return `<StreamFile ${this.mode}${this.#closed ? ' closed' : ''}>`;
+  }
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A write that collects, and sends when there is enough. */
+class Collected extends SingleUse<number> {
+  readonly #file: StreamFile;
+  readonly #bytes: Buffer;
+  readonly #flush: boolean;
+  readonly #limit: Limit | undefined;
+  #send: Send | null = null;
+
+  constructor(file: StreamFile, bytes: Buffer, limit: Limit | undefined, flush = false) {
+    super();
+    this.#file = file;
+    this.#bytes = bytes;
+    this.#limit = limit;
+    this.#flush = flush;
+  }
+
+  describe(): string {
+    return this.#send?.describe() ?? 'write';
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    const send = this.#file.$collect(this.#bytes, this.#flush);
+    this.#send = send;
+    if (send === null) return true;
+    hub.debug.consumed(send);
+    if (this.#limit !== undefined) send.$limit(this.#limit);
+    return send.begin(hub, slot);
+  }
+
+  complete(hub: Hub, slot: number): number {
+    this.#send?.complete(hub, slot);
+    return this.#bytes.length;
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#send?.abandon(hub, slot);
+  }
+}
+
+// ---- Node's streams ---------------------------------------------------------------------------------------------------
+
+/** A reader on any of Node's readable streams. Nothing is read before the first wait. */
+export function readerOf(stream: Readable, what: string): Reader {
+  const reader = new Reader(what);
+  reader.attach(stream, true);
+  stream.on('error', (error: unknown) => reader.finish(fromNode(error)));
+  return reader;
+}
+
+/** A writer on any of Node's writable streams. @param sent - when bytes count as sent; default: when no pause is asked for */
+export function writerOf(stream: Writable, what: string, sent: Sent = Sent.DRAINED): Writer {
+  const writer = new Writer(what);
+  writer.attach(stream as unknown as Sink, sent);
+  stream.on('error', (error: unknown) => writer.fail(fromNode(error)));
+  return writer;
+}
+
+/**
+ * A cooperative file over one of Node's streams, read and written by the same rules as a socket: exclusive use of each
+ * direction, flow control, waits that lose nothing. Closing it ends a writable (what was written goes out) and destroys a
+ * readable.
+ */
+export function streamFile(
+  stream: Readable | Writable | Duplex,
+  mode: FileMode,
+  options: FileOptions & { name?: string; sent?: Sent } = {},
+): StreamFile {
+  const { name = 'stream', sent } = options;
+  const reader = mode.includes('r') ? readerOf(stream as Readable, `read of ${name}`) : null;
+  const writer = mode.includes('w') ? writerOf(stream as Writable, `write of ${name}`, sent) : null;
+  return new StreamFile(reader, writer, mode, options, () => {
+    reader?.close();
+    writer?.close();
+    if (writer !== null) (stream as Writable).end();
+    if (reader !== null && writer === null) stream.destroy();
+  });
+}
