@@ -48,6 +48,8 @@ const MIN_BATCH = 16;
 const MAX_BATCH = 4096;
 /** Objects without waiters whose rows are kept for the next. */
 const MAX_LEFT_ALONE = 256;
+/** Events served singly after one that came alone. */
+const ALONE = 32;
 /** A switch flood under a virtual clock would never end, since no time passes in it. */
 const VIRTUAL_LIMIT = 20_000_000;
 /** Numbers kept of arms that share one reading of the clock, three for each. */
@@ -150,6 +152,9 @@ export class Hub extends RawGreenlet {
   #virtualLeft = VIRTUAL_LIMIT;
   #scheduled = false;
   #draining = false;
+  /** Events since the loop was called for by one; events to come that are taken to be alone. */
+  #together = 0;
+  #alone = 0;
   #timer: unknown = null;
   #timerAt = Infinity;
   #timerRef = true;
@@ -157,6 +162,10 @@ export class Hub extends RawGreenlet {
   readonly #runBatch: () => number;
   readonly #stopIdle: () => void;
   readonly #tick = () => this.#run(true);
+  readonly #ioTick = () => {
+    this.#alone = this.#together === 0 ? ALONE : 0;
+    this.#run(true);
+  };
   readonly #hop = () => later(this.#continue);
   readonly #continue = () => this.#run(false);
   readonly #onTimer = () => {
@@ -411,6 +420,27 @@ export class Hub extends RawGreenlet {
     if (this.#draining || this.#scheduled || this.#destroyed) return;
     this.#scheduled = true;
     this.host.soon(this.#tick);
+  }
+
+  /**
+   * @internal The same, for an event of the platform's. Another round of the platform's costs 3 us, where an echo over TCP
+   * takes 14; so an event that comes alone is served right behind itself, in a microtask. Of events that come together
+   * each would pay for a slice: a look now and then tells which it is.
+   */
+  kickIo(): void {
+    if (this.#draining || this.#destroyed) return;
+    if (this.#scheduled) {
+      ++this.#together;
+      return;
+    }
+    this.#scheduled = true;
+    if (this.#alone > 0) {
+      --this.#alone;
+      later(this.#tick);
+      return;
+    }
+    this.#together = 0;
+    this.host.soon(this.#ioTick);
   }
 
   /** @internal True inside a callback of this hub, where nothing may block. */

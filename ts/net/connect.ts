@@ -155,6 +155,7 @@ export class Connect extends SingleUse<void> {
     }
     const attempt = this.#attempt as Attempt;
     const late = attempt.side.leave(hub, slot);
+    attempt.side.end();
     if (attempt.done) {
       if (socket.$attempt === attempt) socket.$attempt = null;
       if (attempt.error !== null) throw attempt.error;
@@ -169,6 +170,7 @@ export class Connect extends SingleUse<void> {
     if (this.#paired !== null) return this.#paired.abandon(hub);
     const attempt = this.#attempt as Attempt;
     attempt.side.leave(hub, slot);
+    attempt.side.end();
     // It may have come about in this very moment; then the socket is connected.
     attempt.cancel();
   }

@@ -140,6 +140,7 @@ export class Datagrams {
     for (const side of [this.reading, this.writing, ...this.senders]) {
       side.wake();
       side.changed();
+      side.end();
     }
   }
 }
@@ -246,7 +247,9 @@ export class SendTo extends SingleUse<number> {
 
   #leave(hub: Hub, slot: number): boolean {
     this.#socket.senders.delete(this.#side);
-    return this.#side.leave(hub, slot);
+    const late = this.#side.leave(hub, slot);
+    this.#side.end();
+    return late;
   }
 
   override abandon(hub: Hub, slot: number): void {

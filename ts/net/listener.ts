@@ -99,6 +99,7 @@ export class Listener {
     this.#first = 0;
     this.side.wake();
     this.side.changed();
+    this.side.end();
   }
 }
 

@@ -197,6 +197,7 @@ export class WaitReady<T> extends SingleUse<T> {
 
   #leave(hub: Hub, slot: number): boolean {
     const late = this.#side.leave(hub, slot);
+    this.#side.end();
     for (const { poll } of this.#wanted) poll.unwatch(this.#look);
     return late;
   }

@@ -52,7 +52,10 @@ export class Reader {
   /** Bytes taken so far. */
   taken = 0;
   #size = 0;
-  #chunks: Buffer[] = [];
+  /** What lies first; null: nothing. */
+  #head: Buffer | null = null;
+  /** What lies behind it, from #first on. */
+  readonly #more: Buffer[] = [];
   #first = 0;
   #flowing = false;
   #most = HIGH;
@@ -112,7 +115,8 @@ export class Reader {
 
   /** Bytes have come. False if no more are wanted now. */
   arrived(chunk: Buffer): boolean {
-    this.#chunks.push(chunk);
+    if (this.#head === null) this.#head = chunk;
+    else this.#more.push(chunk);
     this.#size += chunk.length;
     if (this.#size >= this.#most && this.#flowing) {
       this.#flowing = false;
@@ -156,6 +160,7 @@ export class Reader {
     this.drop();
     this.side.wake();
     this.side.changed();
+    this.side.end();
   }
 
   /** No more reading, by `shutdown`: who waits is told, later ones get what came and then the end. */
@@ -166,7 +171,8 @@ export class Reader {
 
   /** Forget what came. */
   drop(): void {
-    this.#chunks = [];
+    this.#head = null;
+    this.#more.length = 0;
     this.#first = this.#size = 0;
   }
 
@@ -228,20 +234,29 @@ export class Reader {
 
   /** What lies first, `max` bytes of it at most. */
   take(max: number): Buffer {
-    const chunks = this.#chunks;
-    let chunk = chunks[this.#first];
+    let chunk = this.#head as Buffer;
     if (chunk.length > max) {
-      chunks[this.#first] = chunk.subarray(max);
+      this.#head = chunk.subarray(max);
       chunk = chunk.subarray(0, max);
-    } else if (++this.#first === chunks.length) {
-      chunks.length = 0;
-      this.#first = 0;
-    } else if (this.#first >= 64) {
-      chunks.splice(0, this.#first);
-      this.#first = 0;
-    }
+    } else if (this.#more.length === 0) this.#head = null;
+    else this.#advance();
     this.#took(chunk.length);
     return chunk;
+  }
+
+  #advance(): void {
+    const more = this.#more;
+    this.#head = more[this.#first];
+    if (++this.#first === more.length) more.length = this.#first = 0;
+    else if (this.#first >= 64) {
+      more.splice(0, this.#first);
+      this.#first = 0;
+    }
+  }
+
+  /** All that lies here, in order. */
+  #all(): Buffer[] {
+    return this.#head === null ? [] : [this.#head, ...this.#more.slice(this.#first)];
   }
 
   #took(count: number): void {
@@ -254,7 +269,7 @@ export class Reader {
   takeExactly(count: number): Buffer {
     const total = Math.min(count, this.#size);
     if (total === 0) return EMPTY;
-    if (this.#chunks[this.#first].length >= total) return this.take(total);
+    if ((this.#head as Buffer).length >= total) return this.take(total);
     const whole = Buffer.allocUnsafe(total);
     this.takeInto(whole);
     return whole;
@@ -272,28 +287,30 @@ export class Reader {
   }
 
   #takeAll(): Buffer {
-    return Buffer.concat(this.#chunks.slice(this.#first));
+    return Buffer.concat(this.#all());
   }
 
   /** Put bytes back in front. */
   putBack(bytes: Buffer): void {
     if (bytes.length === 0) return;
-    if (this.#first > 0) this.#chunks[--this.#first] = bytes;
-    else this.#chunks.unshift(bytes);
+    if (this.#head !== null) {
+      if (this.#first > 0) this.#more[--this.#first] = this.#head;
+      else this.#more.unshift(this.#head);
+    }
+    this.#head = bytes;
     this.#size += bytes.length;
     this.taken -= bytes.length;
   }
 
   /** A copy of the first bytes, `max` at most, left where they are. */
   peek(max: number): Buffer {
-    return Buffer.concat(this.#chunks.slice(this.#first)).subarray(0, max);
+    return Buffer.concat(this.#all()).subarray(0, max);
   }
 
   /** How many bytes to the first `delimiter` behind the first `from` bytes, it included; -1 if it is not there. */
   find(delimiter: number, from: number): number {
     let before = 0;
-    for (let i = this.#first; i < this.#chunks.length; ++i) {
-      const chunk = this.#chunks[i];
+    for (let chunk = this.#head, i = this.#first; chunk !== null; chunk = this.#more[i++] ?? null) {
       if (before + chunk.length > from) {
         const at = chunk.indexOf(delimiter, Math.max(0, from - before));
         if (at >= 0) return before + at + 1;

@@ -2,7 +2,9 @@
 // of watchers (select, poll, `loop.io`) are told whenever the state changes, and look for themselves.
 //
 //   S1  an operation takes nothing out of a side before complete(): so one that is killed or timed out loses nothing
-//   S2  a side that has a waiter counts in hub.foreign, unless it is unreferenced: the hub is not done while it waits
+//   S2  a side keeps its row of the core from its first wait to its end(), because a row for each wait would cost as much as
+//       the wait; what never waits has none
+//   S3  a side that has a waiter counts in hub.foreign, unless it is unreferenced: the hub is not done while it waits
 
 import { NIL, Priority, RowKind, Why } from '../core/contract.ts';
 import { ConcurrentObjectUseError } from '../exceptions.ts';
@@ -16,8 +18,11 @@ export class Side implements RowOwner {
   ref = true;
   #hub: Hub | null = null;
   #row = NIL;
-  #slot = NIL;
   #waiting = false;
+  /** Somebody waits and has not been woken. */
+  #parked = false;
+  #limited = false;
+  #ended = false;
   #counted = false;
   #watchers: Set<() => void> | null = null;
 
@@ -43,42 +48,63 @@ export class Side implements RowOwner {
 
   /** Park `slot`, for `ms` at most. The caller has seen claim() pass. */
   park(hub: Hub, slot: number, ms: number | null): void {
-    this.#row = hub.row(RowKind.LIST, 0, this);
-    this.#hub = hub;
-    this.#slot = slot;
+    if (this.#hub !== hub) this.#bind(hub);
     this.#waiting = true;
+    this.#parked = true;
     hub.core.park(slot, this.#row);
-    if (ms !== null) hub.arm(slot, ms, Priority.LATE);
+    if (ms !== null) {
+      this.#limited = true;
+      hub.arm(slot, ms, Priority.LATE);
+    }
     if (this.ref) {
       this.#counted = true;
       ++hub.foreign;
     }
   }
 
+  #bind(hub: Hub): void {
+    this.dispose();
+    this.#row = hub.row(RowKind.LIST, 0, this);
+    this.#hub = hub;
+  }
+
   /** Call in complete() and abandon() of what parked. True if the limit ended the wait. */
   leave(hub: Hub, slot: number): boolean {
     if (!this.#waiting) return false;
-    this.#waiting = false;
-    this.#slot = NIL;
+    this.#waiting = this.#parked = false;
     if (this.#counted) {
       this.#counted = false;
       --hub.foreign;
     }
-    hub.core.rowFree(this.#row);
-    this.#row = NIL;
+    if (this.#ended) this.dispose();
+    if (!this.#limited) return false;
+    this.#limited = false;
     return hub.core.why(slot) === Why.TIMED_OUT;
   }
 
   /** The waiter's turn comes, at the back of the ring. */
   wake(): void {
-    const slot = this.#slot;
-    if (slot === NIL) return;
-    this.#slot = NIL;
+    if (!this.#parked) return;
+    this.#parked = false;
     const hub = this.#hub as Hub;
-    // Its time was up and its turn is coming: it needs no other.
-    if (!hub.core.leave(slot)) return;
-    hub.core.ready(slot);
-    if (active !== hub) hub.kick();
+    // Nobody is in the row if its time was up and its turn is coming: it needs no other.
+    if (hub.core.wakeOne(this.#row) === NIL) return;
+    if (active !== hub) hub.kickIo();
+  }
+
+  /** Nobody will wait any more: the row goes, as soon as nobody does. */
+  end(): void {
+    this.#ended = true;
+    if (!this.#waiting) this.dispose();
+  }
+
+  /** Give the row back. */
+  dispose(): void {
+    const hub = this.#hub;
+    if (hub === null) return;
+    this.#hub = null;
+    if (!hub.destroyed) hub.core.rowFree(this.#row);
+    this.#row = NIL;
   }
 
   /** The state changed: tell the watchers. */

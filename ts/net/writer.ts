@@ -56,6 +56,7 @@ export class Writer {
   #stream: Sink | null = null;
   #sent: Sent = Sent.MARKED;
   #marked = false;
+  #dirty = false;
   #op: Send | null = null;
   #shut = false;
   readonly #onFlushed = (error?: Error | null): void => {
@@ -112,10 +113,16 @@ export class Writer {
     }
   }
 
+  /** True if something was handed over whose end we wait to hear of. */
+  get dirty(): boolean {
+    return this.#dirty;
+  }
+
   /** True if all that was handed over is sent; else `$pump` of the waiting send is called when it is. */
   flushed(): boolean {
     const stream = this.#stream as Sink;
-    if (!this.#busy(stream)) return true;
+    this.#dirty = this.#busy(stream);
+    if (!this.#dirty) return true;
     this.mark();
     return false;
   }
@@ -149,6 +156,7 @@ export class Writer {
     this.closed = true;
     this.side.wake();
     this.side.changed();
+    this.side.end();
   }
 
   /** Send the end. Who waits is told, and what it had not handed over is not sent. */
@@ -250,12 +258,8 @@ export class Send extends SingleUse<number> {
   /** Hand over until something has to be waited for; true when all is sent. */
   #pump(writer: Writer): boolean {
     const bytes = this.#bytes;
-    for (;;) {
-      if (!writer.flushed()) return false;
-      if (this.#given === this.#length || (this.#part && this.#given > 0)) {
-        this.#done = true;
-        return true;
-      }
+    if (writer.dirty && !writer.flushed()) return false;
+    while (this.#given < this.#length && !(this.#part && this.#given > 0)) {
       if (typeof bytes === 'string' || (this.#given === 0 && bytes.length <= CHUNK)) {
         this.#gave(writer, this.#length);
         writer.put(bytes);
@@ -264,7 +268,10 @@ export class Send extends SingleUse<number> {
         this.#gave(writer, piece.length);
         writer.put(piece);
       }
+      if (!writer.flushed()) return false;
     }
+    this.#done = true;
+    return true;
   }
 
   #gave(writer: Writer, count: number): void {
