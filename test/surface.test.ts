@@ -77,6 +77,7 @@ const samples: Record<string, () => object> = {
   MemoryUsageThresholdExceeded: () => new modules['gevent-wasm/events'].MemoryUsageThresholdExceeded(1, 1, {}),
   MemoryUsageUnderThreshold: () => new modules['gevent-wasm/events'].MemoryUsageUnderThreshold(1, 1, {}, 1),
   GreenletTree: () => modules['gevent-wasm/util'].GreenletTree.forest()[0],
+  socket: () => new modules['gevent-wasm/socket'].socket(),
   Hub: () => getHub(),
   SimpleQueue: () => new modules['gevent-wasm/queue'].SimpleQueue(),
   Waiter: () => new modules['gevent-wasm/hub'].Waiter(),

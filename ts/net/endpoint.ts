@@ -12,7 +12,7 @@ import { createReadStream } from 'node:fs';
 import { Socket as NodeSocket, type Server } from 'node:net';
 import { Readable } from 'node:stream';
 import { describe, type Seconds, toWaitMs } from '../core/clock.ts';
-import { Framed } from '../guard.ts';
+import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
@@ -617,6 +617,7 @@ function* sending(to: Socket, file: string | Readable, offset: number, count: nu
     }
     return sent;
   } finally {
+    reader.close();
     stream.destroy();
   }
 }

@@ -5,7 +5,7 @@ import { Socket as NodeSocket } from 'node:net';
 import { hostname, networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type Seconds } from '../core/clock.ts';
-import { Framed } from '../guard.ts';
+import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
