@@ -7,6 +7,8 @@ import { config } from '../config.ts';
 import { describe } from '../core/clock.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, RowWait } from '../hub/operation.ts';
+// For whoever imports only this: the hub of the thread.
+import '../hub.ts';
 import {
   type AddressFamily,
   AF_INET,
