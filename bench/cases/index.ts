@@ -8,6 +8,7 @@ import { poolMap } from './pool.ts';
 import { sleepers } from './sleepers.ts';
 import { spawn } from './spawn.ts';
 import { switching } from './switch.ts';
+import { event, links, queue, semaphore, waiters } from './sync.ts';
 import { timers } from './timers.ts';
 
 export const CASES: readonly Case[] = [
@@ -18,6 +19,11 @@ export const CASES: readonly Case[] = [
   sleepers,
   depth,
   kill,
+  queue,
+  event,
+  semaphore,
+  waiters,
+  links,
   coldImport,
   poolMap,
   httpHello,

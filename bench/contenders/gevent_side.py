@@ -145,6 +145,130 @@ def sleepers(n):
     return asleep - already, resident() - before
 
 
+def hand(room, total):
+    """room 0: a Channel; negative: an unbounded Queue."""
+    import gevent
+    from gevent.queue import Channel, Queue
+
+    queue = Channel() if room == 0 else Queue(room if room > 0 else None)
+    seen = 0
+
+    def produce():
+        for i in range(total):
+            queue.put(i)
+
+    def consume():
+        nonlocal seen
+        for _ in range(total):
+            queue.get()
+            seen += 1
+
+    start = perf_counter_ns()
+    gevent.joinall([gevent.spawn(produce), gevent.spawn(consume)])
+    return seen, perf_counter_ns() - start
+
+
+def ping_pong(total):
+    import gevent
+    from gevent.event import Event
+
+    a, b = Event(), Event()
+    seen = 0
+
+    def body(mine, other):
+        nonlocal seen
+        for _ in range(total // 2):
+            other.set()
+            mine.wait()
+            mine.clear()
+            seen += 1
+
+    start = perf_counter_ns()
+    gevent.joinall([gevent.spawn(body, a, b), gevent.spawn(body, b, a)])
+    return seen, perf_counter_ns() - start
+
+
+def permits(total):
+    import gevent
+    from gevent.lock import Semaphore
+
+    semaphore = Semaphore(1)
+    seen = 0
+
+    def body():
+        nonlocal seen
+        for _ in range(total):
+            semaphore.acquire()
+            seen += 1
+            semaphore.release()
+
+    start = perf_counter_ns()
+    gevent.spawn(body).join()
+    return seen, perf_counter_ns() - start
+
+
+def passing(n, total):
+    import gevent
+    from gevent.lock import Semaphore
+
+    turns = [Semaphore(1 if i == 0 else 0) for i in range(n)]
+    seen = 0
+
+    def body(i):
+        nonlocal seen
+        for _ in range(total // n):
+            turns[i].acquire()
+            seen += 1
+            turns[(i + 1) % n].release()
+
+    start = perf_counter_ns()
+    gevent.joinall([gevent.spawn(body, i) for i in range(n)])
+    return seen, perf_counter_ns() - start
+
+
+def waking(n, times):
+    import gevent
+    from gevent.event import Event
+
+    event = Event()
+    seen = 0
+
+    def body():
+        nonlocal seen
+        for _ in range(times):
+            event.wait()
+            seen += 1
+
+    def setter():
+        for _ in range(times):
+            gevent.sleep(0)
+            event.set()
+            event.clear()
+
+    start = perf_counter_ns()
+    gevent.joinall([gevent.spawn(body) for _ in range(n)] + [gevent.spawn(setter)])
+    return seen, perf_counter_ns() - start
+
+
+def linking(n):
+    import gevent
+    from gevent.event import Event
+
+    event = Event()
+    seen = 0
+
+    def link(_):
+        nonlocal seen
+        seen += 1
+
+    start = perf_counter_ns()
+    for _ in range(n):
+        event.rawlink(lambda e: link(e))
+    event.set()
+    gevent.sleep(0)
+    return seen, perf_counter_ns() - start
+
+
 for line in sys.stdin:
     name, *arguments = line.split()
     print(*globals()[name](*map(int, arguments)), flush=True)
