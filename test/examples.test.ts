@@ -43,6 +43,26 @@ const lines = (...all: string[]): string => `${all.join('\n')}\n`;
 
 // Generous: several processes start, perhaps on a busy machine.
 describe('examples', { timeout: 60_000 }, () => {
+  test('producer-consumer: a queue holds the producer up, and ends when all is done', async () => {
+    expect(await run('producer-consumer')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'ordered 1',
+        'ordered 2',
+        'ordered 3',
+        'ordered 4',
+        'ann baked 1',
+        'ordered 5',
+        'bob baked 2',
+        'ann baked 3',
+        'bob baked 4',
+        'ann baked 5',
+        'bob went home',
+        'ann went home',
+      ),
+    });
+  });
+
   test('subclass: two ways to a greenlet, started in the order they were queued', async () => {
     expect(await run('subclass')).toMatchObject({
       ...clean,

@@ -7,8 +7,8 @@ import { describe } from './core/clock.ts';
 import { Kind, NIL, RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
-import { Operation } from './hub/operation.ts';
-import { DONE, Fired, type Fires } from './hub/protocol.ts';
+import { Operation, reused } from './hub/operation.ts';
+import { DONE, Fired, type Fires, PARK, type Park, RESUME } from './hub/protocol.ts';
 import { Rowed } from './hub/waitable.ts';
 import { type END, Items, Next } from './iteration.ts';
 import { LimitedWait } from './limited.ts';
@@ -90,9 +90,10 @@ export class Channel<T = any> extends Rowed {
    * @throws Full if nobody took it before `timeout`
    * @throws LoopExit if nobody could ever get it
    */
-  put(item: T | typeof END, options: PutOptions = {}): Operation<void> {
+  put(item: T | typeof END, options?: PutOptions): Operation<void> {
+    if (options === undefined) return new Put(this, item as T);
     const { block = true, timeout = null } = options;
-    return new Put(this, item as T, block ? timeout : 0);
+    return new TimedPut(this, item as T, block ? timeout : 0);
   }
 
   /**
@@ -217,7 +218,57 @@ function firstPutter(hub: Hub, row: number): number {
   return slot;
 }
 
-class Put<T> extends LimitedWait<void> {
+class Put<T> extends Operation<void> {
+  readonly #channel: Channel<T>;
+  readonly #item: T;
+  #used = false;
+
+  constructor(channel: Channel<T>, item: T) {
+    super();
+    this.#channel = channel;
+    this.#item = item;
+  }
+
+  describe(): string {
+    return 'Channel.put';
+  }
+
+  override $inCallback(): { value: undefined } {
+    this.#channel.putNowait(this.#item);
+    return DONE;
+  }
+
+  override next(sent?: unknown): IteratorResult<Park, void> {
+    const hub = active;
+    if (hub === null || (sent !== RESUME && (hub.cur === NIL || hub.parking !== null || debugging))) {
+      return super.next(sent);
+    }
+    if (sent === RESUME) {
+      this.#channel.$offered(hub, hub.cur);
+      return DONE;
+    }
+    this.begin(hub, hub.cur);
+    hub.parking = this;
+    return PARK;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    if (this.#used) throw reused(this);
+    this.#used = true;
+    this.#channel.$offer(hub, slot, this.#item);
+    return false;
+  }
+
+  complete(hub: Hub, slot: number): void {
+    this.#channel.$offered(hub, slot);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#channel.$offered(hub, slot);
+  }
+}
+
+class TimedPut<T> extends LimitedWait<void> {
   readonly #channel: Channel<T>;
   readonly #item: T;
 
@@ -288,6 +339,15 @@ class Get<T> extends Operation<T> {
 
   override $inCallback(): { value: T } {
     return { value: this.#channel.getNowait() };
+  }
+
+  override next(sent?: unknown): IteratorResult<Park, T> {
+    const hub = active;
+    if (sent === RESUME && hub !== null) return { done: true, value: this.#channel.$received(hub, hub.cur) };
+    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
+    this.#channel.$ask(hub, hub.cur);
+    hub.parking = this;
+    return PARK;
   }
 
   begin(hub: Hub, slot: number): boolean {

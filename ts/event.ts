@@ -4,7 +4,7 @@ import { NIL, RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';
-import { type Park, RESUME } from './hub/protocol.ts';
+import { PARK, type Park, RESUME } from './hub/protocol.ts';
 import { Waitable } from './hub/waitable.ts';
 import { LimitedWait, QuietWait } from './limited.ts';
 import { type Limit, Timeout } from './timeout.ts';
@@ -82,9 +82,16 @@ class Wait extends Operation<boolean> {
   }
 
   override next(sent?: unknown): IteratorResult<Park, boolean> {
-    if (sent === RESUME || active === null || !this.#flag.$free) return super.next(sent);
-    if (debugging) active.debug.consumed(this);
-    return WOKEN;
+    const hub = active;
+    const flag = this.#flag;
+    if (sent === RESUME && hub !== null) {
+      flag.$left(hub);
+      return WOKEN;
+    }
+    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
+    if (flag.$enter(hub, hub.cur)) return WOKEN;
+    hub.parking = this;
+    return PARK;
   }
 
   begin(hub: Hub, slot: number): boolean {

@@ -3,7 +3,7 @@
 import { describe } from './core/clock.ts';
 import { Event } from './event.ts';
 import type { Operation } from './hub/operation.ts';
-import { SimpleQueue } from './simple-queue.ts';
+import { $OWN, SimpleQueue } from './simple-queue.ts';
 import type { Limit } from './timeout.ts';
 
 export interface QueueOptions<T = any> {
@@ -243,3 +243,5 @@ export class UnboundQueue<T = any> extends Queue<T> {
     super(null, items, options);
   }
 }
+
+for (const { prototype } of [LifoQueue, PriorityQueue]) $OWN.add(prototype._put).add(prototype._get);

@@ -8,14 +8,14 @@ import type { GeneratorBody, OtherBody } from './gevent-greenlet.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';
-import { type Park, RESUME } from './hub/protocol.ts';
+import { PARK, type Park, RESUME } from './hub/protocol.ts';
 import { getcurrent, type RawGreenlet } from './hub/raw.ts';
 import { Waitable } from './hub/waitable.ts';
 import { LimitedWait, QuietWait } from './limited.ts';
 import type { Limit } from './timeout.ts';
 import { settle } from './unwind.ts';
 
-const MAX_PERMITS = 2 ** 31 - 1;
+const MAX_PERMITS = 2 ** 30;
 
 /** `yield*` reads them at once, so each serves all. */
 const YES: IteratorReturnResult<boolean> = { done: true, value: true };
@@ -192,17 +192,21 @@ export class Semaphore extends Waitable implements Lock {
    * @returns the number of free permits now
    */
   release(count = 1): number {
-    if (count !== 1) checkPermits(count, 1, `${this.constructor.name}.release(count)`);
-    const free = this.counter;
-    if (free + count > MAX_PERMITS) {
-      throw new RangeError(
-        `${this.constructor.name}.release(count): expected at most ${MAX_PERMITS} permits, got ${free + count}`,
-      );
-    }
-    if (this.$row === NIL) return (this.#permits = free + count);
+    if (count !== 1) this.#checkRelease(count);
+    if (this.$row === NIL) return (this.#permits += count);
     const now = (this.$hub as Hub).core.semRelease(this.$row, count);
     this.$kick();
     return now;
+  }
+
+  // Not for each single one: so many, one by one, nobody releases.
+  #checkRelease(count: number): void {
+    checkPermits(count, 1, `${this.constructor.name}.release(count)`);
+    const now = this.counter + count;
+    if (now <= MAX_PERMITS) return;
+    throw new RangeError(
+      `${this.constructor.name}.release(count): expected at most ${MAX_PERMITS} permits, got ${now}`,
+    );
   }
 
   /**
@@ -258,9 +262,16 @@ class Acquire extends Operation<boolean> {
   }
 
   override next(sent?: unknown): IteratorResult<Park, boolean> {
-    if (sent === RESUME || active === null || !this.#semaphore.acquireNowait()) return super.next(sent);
-    if (debugging) active.debug.consumed(this);
-    return YES;
+    const hub = active;
+    const semaphore = this.#semaphore;
+    if (sent === RESUME && hub !== null) {
+      semaphore.$left(hub);
+      return YES;
+    }
+    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
+    if (semaphore.$enter(hub, hub.cur)) return YES;
+    hub.parking = this;
+    return PARK;
   }
 
   begin(hub: Hub, slot: number): boolean {

@@ -10,8 +10,8 @@ import { Deque } from './deque.ts';
 import { GeventError } from './exceptions.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
-import { Operation } from './hub/operation.ts';
-import { DONE, type Park, RESUME } from './hub/protocol.ts';
+import { Operation, reused } from './hub/operation.ts';
+import { DONE, PARK, type Park, RESUME } from './hub/protocol.ts';
 import { Rowed } from './hub/waitable.ts';
 import { type END, Items, Next, ShutDown } from './iteration.ts';
 import { LimitedWait } from './limited.ts';
@@ -49,6 +49,9 @@ export interface GetOptions {
 
 const MAX_ITEMS = 2 ** 31 - 1;
 
+/** @internal Methods of containers of our own, which do just what they say. */
+export const $OWN = new Set<unknown>();
+
 /**
  * Items, first in, first out, between those who put and those who get.
  *
@@ -66,6 +69,8 @@ export class SimpleQueue<T = any> extends Rowed {
   /** Slots that a shutdown woke. */
   #evicted: Set<number> | null = null;
   /** @internal */ protected $closed = false;
+  /** Adding and taking change the number of items by one: what the core counts when it wakes somebody. */
+  readonly #countsAlone: boolean;
 
   /**
    * @param maxsize - most items; 0 or less, null or undefined: any number
@@ -78,6 +83,7 @@ export class SimpleQueue<T = any> extends Rowed {
       throw new TypeError(`${new.target.name}(items): expected an iterable, got ${describe(items)}`);
     }
     this._init(this.maxsize, items, options);
+    this.#countsAlone = $OWN.has(this._put) && $OWN.has(this._get) && $OWN.has(this._qsize);
   }
 
   // ---- for subclasses -------------------------------------------------------------------------------------------------
@@ -175,8 +181,8 @@ export class SimpleQueue<T = any> extends Rowed {
    * @throws LoopExit if nobody could ever make room
    */
   put(item: T | typeof END, options?: PutOptions): Operation<void> {
-    if (options === undefined) return new Put(this, item as T, true, null);
-    return new Put(this, item as T, options.block ?? true, options.timeout ?? null);
+    if (options === undefined) return new Put(this, item as T);
+    return new TimedPut(this, item as T, options.block ?? true, options.timeout ?? null);
   }
 
   /**
@@ -295,7 +301,9 @@ export class SimpleQueue<T = any> extends Rowed {
   $addWaited(hub: Hub, slot: number, item: T): void {
     this.$left(hub);
     if (this.#evicted?.delete(slot)) this.$refuse();
-    this.$add(item);
+    if (!this.#countsAlone) return this.$add(item);
+    this._put(item);
+    this.$counted();
   }
 
   /** @internal An item has come in. */
@@ -308,6 +316,13 @@ export class SimpleQueue<T = any> extends Rowed {
     } finally {
       this.#recount();
     }
+  }
+
+  /** @internal A getter was woken. */
+  $takeWoken(hub: Hub, slot: number): T {
+    this.$left(hub);
+    if (this.#evicted?.delete(slot)) throw this.$nothing();
+    return this.#countsAlone ? this._get() : this.$take();
   }
 
   /** @internal A getter was woken, or need not wait. */
@@ -362,6 +377,8 @@ export class SimpleQueue<T = any> extends Rowed {
   }
 }
 
+$OWN.add(SimpleQueue.prototype._put).add(SimpleQueue.prototype._get).add(SimpleQueue.prototype._qsize);
+
 function toLimit(maxsize: number | null | undefined, where: string): number {
   if (maxsize === undefined || maxsize === null) return 0;
   if (typeof maxsize !== 'number')
@@ -372,7 +389,67 @@ function toLimit(maxsize: number | null | undefined, where: string): number {
   return maxsize > 0 ? maxsize : 0;
 }
 
-class Put<T> extends LimitedWait<void> {
+class Put<T> extends Operation<void> {
+  readonly #queue: SimpleQueue<T>;
+  readonly #item: T;
+  #used = false;
+  #waited = false;
+
+  constructor(queue: SimpleQueue<T>, item: T) {
+    super();
+    this.#queue = queue;
+    this.#item = item;
+  }
+
+  describe(): string {
+    return this.#queue.$describe('put');
+  }
+
+  override $inCallback(): { value: undefined } {
+    this.#use();
+    this.#queue.putNowait(this.#item);
+    return DONE;
+  }
+
+  override next(sent?: unknown): IteratorResult<Park, void> {
+    const hub = active;
+    if (hub === null || (sent !== RESUME && (hub.cur === NIL || hub.parking !== null || debugging))) {
+      return super.next(sent);
+    }
+    if (sent !== RESUME && !this.begin(hub, hub.cur)) {
+      hub.parking = this;
+      return PARK;
+    }
+    this.complete(hub, hub.cur);
+    return DONE;
+  }
+
+  #use(): void {
+    if (this.#used) throw reused(this);
+    this.#used = true;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.#use();
+    const queue = this.#queue;
+    queue.$refuse();
+    if (queue.$room) return true;
+    queue.$enter(hub, slot, Role.WAIT);
+    this.#waited = true;
+    return false;
+  }
+
+  complete(hub: Hub, slot: number): void {
+    if (this.#waited) this.#queue.$addWaited(hub, slot, this.#item);
+    else this.#queue.$add(this.#item);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#queue.$abandoned(hub, slot);
+  }
+}
+
+class TimedPut<T> extends LimitedWait<void> {
   readonly #queue: SimpleQueue<T>;
   readonly #item: T;
   readonly #block: boolean;
@@ -438,9 +515,17 @@ class Get<T> extends Operation<T> {
   }
 
   override next(sent?: unknown): IteratorResult<Park, T> {
+    const hub = active;
     const queue = this.#queue;
-    if (sent === RESUME || active === null || debugging || queue.empty()) return super.next(sent);
-    return { done: true, value: queue.$take() };
+    if (sent === RESUME && hub !== null) {
+      return { done: true, value: queue.$takeWoken(hub, hub.cur) };
+    }
+    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
+    if (queue._qsize() > 0) return { done: true, value: queue.$take() };
+    if (queue.$isClosed) throw queue.$nothing();
+    queue.$enter(hub, hub.cur, Role.TAKE);
+    hub.parking = this;
+    return PARK;
   }
 
   begin(hub: Hub, slot: number): boolean {

@@ -178,11 +178,12 @@ def ping_pong(total):
     def body(mine, other):
         nonlocal seen
         for _ in range(total // 2):
-            other.set()
             mine.wait()
             mine.clear()
             seen += 1
+            other.set()
 
+    a.set()
     start = perf_counter_ns()
     gevent.joinall([gevent.spawn(body, a, b), gevent.spawn(body, b, a)])
     return seen, perf_counter_ns() - start

@@ -105,12 +105,13 @@ export function pingPong(core: Core, total: number): Contender {
     let seen = 0;
     function* body(mine: typeof a, other: typeof a): Body {
       for (let i = 0; i < total / 2; i++) {
-        other.set();
         yield* mine.wait();
         mine.clear();
         seen++;
+        other.set();
       }
     }
+    a.set();
     await joinall([spawn(body, a, b), spawn(body, b, a)]);
     return seen;
   });

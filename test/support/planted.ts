@@ -1,6 +1,6 @@
 // Bugs planted on purpose: cores that are right but for one thing. A test that cannot find them proves nothing.
 
-import { type Core, Counter, NIL, RowKind, Why, Word } from '../../ts/core/contract.ts';
+import { type Core, Counter, NIL, Role, RowKind, Why, Word } from '../../ts/core/contract.ts';
 import { createPureCore, type PureCore } from '../../ts/core/pure.ts';
 
 export interface PlantedBug {
@@ -202,4 +202,22 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     };
   }),
+
+  onPure('queues: one that only looks takes the item', (core) => ({
+    queueWait: (row, slot, role) => core.queueWait(row, slot, role === Role.PEEK ? Role.TAKE : role),
+  })),
+
+  onPure('lost wake-up: a putter that queues behind a getter does not have them meet', (core) => ({
+    queueWait(row, slot, role) {
+      const pending = core.counter(Counter.READY);
+      core.queueWait(row, slot, role);
+      if (role === Role.WAIT && core.counter(Counter.READY) > pending) {
+        core.words[Word.TAIL] = (core.words[Word.TAIL] - 1) & core.words[Word.MASK];
+      }
+    },
+  })),
+
+  onPure('queues: putters go on without room', (core) => ({
+    queueLimit: (row, limit) => core.queueLimit(row, limit === 0 ? 0 : limit + 1),
+  })),
 ];

@@ -30,13 +30,8 @@ export function makeBatch(hub: Hub): () => number {
   const GO_ON = RESUME;
   const resume = resumeBody;
 
-  /** An entry that is no suspended generator. Gives -1 when the loop may go on, or how the batch ended. */
-  function runOther(entry: number): number {
-    let slot = entry;
-    if (slot < 0) {
-      slot = hub.$notified(slot);
-      if (slot === NIL) return -1;
-    }
+  /** A slot that is no suspended generator. Gives -1 when the loop may go on, or how the batch ended. */
+  function runOther(slot: number): number {
     return hub.$fireSlot(slot) ? hub.$settled() : -1;
   }
 
@@ -48,9 +43,13 @@ export function makeBatch(hub: Hub): () => number {
       const left = words[BUDGET] - 1;
       words[BUDGET] = left;
       if (left < 0) return BATCH;
-      const entry = core.ring[head];
+      let entry = core.ring[head];
       words[HEAD] = (head + 1) & words[MASK];
-      const body = entry >= 0 ? bodies[entry] : null;
+      if (entry < 0) {
+        entry = hub.$notified(entry);
+        if (entry === NIL) continue;
+      }
+      const body = bodies[entry];
       if (body === null) {
         const ended = runOther(entry);
         if (ended !== -1) return ended;
