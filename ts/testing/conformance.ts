@@ -1784,6 +1784,16 @@ const QUEUES: Record<string, Body> = {
     same([runAll(core), core.value(row)], [[p1, g1, p2, p3], 2], 'trace and items');
   },
 
+  'a putter that queues behind a getter has them meet'(makeCore) {
+    const core = makeCore();
+    const row = core.rowNew(RowKind.QUEUE, 0);
+    const [getter, putter] = takeMany(core, 2);
+    core.queueWait(row, getter, TAKE);
+    same(entriesOf(core), [], 'ring');
+    core.queueWait(row, putter, WAIT);
+    same([entriesOf(core), runAll(core), core.value(row)], [[~row], [putter, getter], 0], 'ring, trace, items');
+  },
+
   'one who only looks is woken by an item and leaves it to the next'(makeCore) {
     const core = makeCore();
     const row = core.rowNew(RowKind.QUEUE, 0);
