@@ -202,4 +202,30 @@ describe('examples', { timeout: 60_000 }, () => {
       .map((name) => name.slice(0, -'.ts'.length));
     expect(names.filter((name) => !new RegExp(`(run|start)\\('${name}'`).test(text))).toEqual([]);
   });
+
+  test('pool: ten workers at once; the first failure of a group ends the others', async () => {
+    expect(await run('pool')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        '100 squares, the last is 9801; 10 at once',
+        'the slow one is ended',
+        'the group failed: no such page',
+      ),
+    });
+  });
+
+  test('web-app: long polling, events and websockets hear what is said, and stop drains', async () => {
+    expect(await run('web-app', 'self')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'long polling: {"messages":["hello from a form"],"seen":1}',
+        'websocket: hello from a form',
+        'event: "event: said\\nid: 1\\ndata: hello from a form\\n\\n"',
+        'websocket: hello from a socket',
+        'polling: {"messages":["hello from a socket"],"seen":2}',
+        'nowhere: 404',
+        'stopped, requests under way: 0',
+      ),
+    });
+  });
 });
