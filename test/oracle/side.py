@@ -111,6 +111,9 @@ def run(text, main, unit):
     if 'at_end' in names:
         names['at_end']()
     result = list(lines)
+    # What that has set going is nobody's to see, nor the next one's to share the loop with.
+    hub.print_exception = lambda *_: None
+    told(hub.join)
     # Whoever still waits must go on waiting: collected it would be killed, and run.
     kept.append(names)
     return result

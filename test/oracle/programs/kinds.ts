@@ -2,11 +2,12 @@
 
 import * as event from '../../../ts/event.ts';
 import * as lock from '../../../ts/lock.ts';
+import * as queue from '../../../ts/queue.ts';
 import { MODES, says } from './basic.ts';
 import type { ObjectKind, Op, Pair } from './grammar.ts';
 
 /** Names that programs use beside those of the main entry. */
-export const api: Record<string, unknown> = { ...event, ...lock };
+export const api: Record<string, unknown> = { ...event, ...lock, ...queue };
 
 /** A call without arguments, of the same name but for its case. */
 const call = (weight: number, python: string, ts = camel(python)): Op =>
@@ -67,6 +68,33 @@ const semaphore = (python: string): ObjectKind => ({
     locked: call(1, 'locked'),
     ready: call(1, 'ready'),
     held,
+  },
+});
+
+/** Every item is another number: those of a loop aside. */
+const put = says(10, [5], ([how], o, n) => [
+  `${o}.put(${(n * 7) % 10}${WAITS[how][0] && `, ${WAITS[how][0]}`})`,
+  `${o}.put(${(n * 7) % 10}${WAITS[how][1] && `, ${WAITS[how][1]}`})`,
+]);
+const get = says(10, [5], ([how], o) => [`${o}.get(${WAITS[how][0]})`, `${o}.get(${WAITS[how][1]})`]);
+/** Mostly without a limit. */
+const WAITS: Pair[] = [MODES[0], MODES[0], MODES[0], MODES[1], MODES[2]];
+
+const queueKind = (name: string, sizes: number, more: Record<string, Op> = {}): ObjectKind => ({
+  ranges: [sizes],
+  make: ([size]) => [`${name}(${size || ''})`, `new ${name}(${size || ''})`],
+  rest: (o) => [
+    `${o}.qsize(), [${o}.get_nowait() for _ in range(${o}.qsize())]`,
+    `${o}.qsize(), Array.from({ length: ${o}.qsize() }, () => ${o}.getNowait())`,
+  ],
+  ops: {
+    put,
+    get,
+    peek: says(2, [5], ([how], o) => [`${o}.peek(${WAITS[how][0]})`, `${o}.peek(${WAITS[how][1]})`]),
+    qsize: call(2, 'qsize'),
+    empty: call(1, 'empty'),
+    full: call(1, 'full'),
+    ...more,
   },
 });
 
@@ -136,5 +164,25 @@ export const kinds: Record<string, ObjectKind> = {
       release: call(10, 'release'),
       held,
     },
+  },
+
+  queue: queueKind('Queue', 3),
+  joinable: queueKind('JoinableQueue', 3, {
+    taskDone: call(5, 'task_done'),
+    join: says(4, [2], ([how], o) => [
+      `bool(${o}.join(${how === 0 ? 'timeout=0' : ''}))`,
+      `${o}.join(${how === 0 ? '{ timeout: 0 }' : ''})`,
+    ]),
+    unfinished: says(1, [], (_args, o) => [`${o}.unfinished_tasks`, `${o}.unfinishedTasks`]),
+  }),
+  lifo: queueKind('LifoQueue', 3),
+  priority: queueKind('PriorityQueue', 3),
+  simple: queueKind('SimpleQueue', 1),
+
+  channel: {
+    ranges: [],
+    make: () => ['Channel()', 'new Channel()'],
+    rest: (o) => [`${o}.qsize(), ${o}.balance`, `${o}.qsize(), ${o}.balance`],
+    ops: { put, get, empty: call(1, 'empty'), full: call(1, 'full') },
   },
 };
