@@ -70,8 +70,10 @@ export class Debug {
     const unconsumed = made.get(g);
     made.delete(g);
     for (const [op, site] of unconsumed ?? []) {
+      const what = described(op);
+      if (what === null) continue;
       this.#hub.report(
-        `GEVENT_UNCONSUMED: ${op.describe()} was made in ${g} and never consumed, so it did nothing; write yield* or await before it\n${siteText(site)}\n`,
+        `GEVENT_UNCONSUMED: ${what} was made in ${g} and never consumed, so it did nothing; write yield* or await before it\n${siteText(site)}\n`,
       );
     }
     const killed = this.#killed.get(g);
@@ -84,6 +86,15 @@ export class Debug {
     this.#hub.report(
       `GEVENT_KILL_SWALLOWED: ${g} caught its ${killed.exit.name} and went on, to ${op.describe()}; begin a general catch with rethrowControl(error)\n${siteText(site)}\n`,
     );
+  }
+}
+
+/** Null for one whose constructor threw, and that nobody has. */
+function described(op: Described): string | null {
+  try {
+    return op.describe();
+  } catch {
+    return null;
   }
 }
 

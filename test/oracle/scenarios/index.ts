@@ -5,6 +5,7 @@ import { events } from './events.ts';
 import { greenlets } from './greenlet.ts';
 import { interleavings } from './interleavings.ts';
 import { locks } from './locks.ts';
+import { queues } from './queues.ts';
 import { timeouts } from './timeouts.ts';
 import { topLevel } from './top-level.ts';
 
@@ -15,4 +16,5 @@ export const areas: Record<string, readonly Scenario[]> = {
   timeouts,
   events,
   locks,
+  queues,
 };
