@@ -189,13 +189,13 @@ export function write(grammar: Grammar, program: Program): Written {
   python.push(
     'def at_end():',
     ...rest.map(([py], i) => `    log('o${i}', ${py})`),
-    '    for g in gs: log(g.dead, g.value, g.exception, bool(g.has_links()))',
+    '    for g in gs: g is not None and log(g.dead, g.value, g.exception, bool(g.has_links()))',
     'go(spawn, b0)',
   );
   ts.push(
     'function* atEnd() {',
     ...rest.map(([, js], i) => `    log('o${i}', ${js});`),
-    '    for (const g of gs) log(g.dead, g.value, g.exception, g.hasLinks() > 0);',
+    '    for (const g of gs) g === null || log(g.dead, g.value, g.exception, g.hasLinks() > 0);',
     '}',
     'yield* go(spawn, b0);',
     'return atEnd;',

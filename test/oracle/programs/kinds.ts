@@ -2,12 +2,13 @@
 
 import * as event from '../../../ts/event.ts';
 import * as lock from '../../../ts/lock.ts';
+import * as pool from '../../../ts/pool.ts';
 import * as queue from '../../../ts/queue.ts';
 import { MODES, says } from './basic.ts';
-import type { ObjectKind, Op, Pair } from './grammar.ts';
+import { BODY, type ObjectKind, type Op, type Pair } from './grammar.ts';
 
 /** Names that programs use beside those of the main entry. */
-export const api: Record<string, unknown> = { ...event, ...lock, ...queue };
+export const api: Record<string, unknown> = { ...event, ...lock, ...queue, ...pool };
 
 /** A call without arguments, of the same name but for its case. */
 const call = (weight: number, python: string, ts = camel(python)): Op =>
@@ -98,6 +99,20 @@ const queueKind = (name: string, sizes: number, more: Record<string, Op> = {}): 
   },
 });
 
+const groupOps = (more: Record<string, Op>): Record<string, Op> => ({
+  spawn: says(12, [BODY], ([b], o) => [`go(${o}.spawn, b${b})`, `go((...a) => ${o}.spawn(...a), b${b})`]),
+  join: says(4, [2], ([how], o) => [
+    `${o}.join(${how === 0 ? 'timeout=0' : ''})`,
+    `${o}.join(${how === 0 ? '{ timeout: 0 }' : ''})`,
+  ]),
+  length: says(2, [], (_args, o) => [`len(${o})`, `${o}.length`]),
+  apply: says(4, [], (_args, o, n) => [
+    `${o}.apply(lambda: (log('applied', ${n}), sleep(0), ${n})[2])`,
+    `${o}.apply(function* () { log('applied', ${n}); yield* sleep(0); return ${n}; })`,
+  ]),
+  ...more,
+});
+
 export const kinds: Record<string, ObjectKind> = {
   event: {
     ranges: [],
@@ -184,5 +199,26 @@ export const kinds: Record<string, ObjectKind> = {
     make: () => ['Channel()', 'new Channel()'],
     rest: (o) => [`${o}.qsize(), ${o}.balance`, `${o}.qsize(), ${o}.balance`],
     ops: { put, get, empty: call(1, 'empty'), full: call(1, 'full') },
+  },
+
+  pool: {
+    ranges: [3],
+    make: ([size]) => [`Pool(${size || 3})`, `new Pool(${size || 3})`],
+    rest: (o) => [`len(${o}), ${o}.free_count()`, `${o}.length, ${o}.freeCount()`],
+    ops: groupOps({
+      full: call(1, 'full'),
+      freeCount: call(1, 'free_count'),
+      waitAvailable: says(2, [2], ([how], o) => [
+        `${o}.wait_available(${how === 0 ? 'timeout=0' : ''})`,
+        `${o}.waitAvailable(${how === 0 ? '{ timeout: 0 }' : ''})`,
+      ]),
+    }),
+  },
+
+  group: {
+    ranges: [],
+    make: () => ['Group()', 'new Group()'],
+    rest: (o) => [`len(${o})`, `${o}.length`],
+    ops: groupOps({}),
   },
 };

@@ -5,6 +5,7 @@ import { events } from './events.ts';
 import { greenlets } from './greenlet.ts';
 import { interleavings } from './interleavings.ts';
 import { locks } from './locks.ts';
+import { pools } from './pools.ts';
 import { queues } from './queues.ts';
 import { timeouts } from './timeouts.ts';
 import { topLevel } from './top-level.ts';
@@ -17,4 +18,5 @@ export const areas: Record<string, readonly Scenario[]> = {
   events,
   locks,
   queues,
+  pools,
 };
