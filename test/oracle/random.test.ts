@@ -7,7 +7,7 @@ import { CORES } from '../support/cores.ts';
 import { missing, skipped } from './original.ts';
 import { search } from './programs/run.ts';
 
-const PROGRAMS = Number(process.env.GEVENT_ORACLE_PROGRAMS ?? 3000);
+const PROGRAMS = Number(process.env.GEVENT_ORACLE_PROGRAMS ?? 4000);
 const SEED = Number(process.env.GEVENT_ORACLE_SEED ?? Date.now() % 2 ** 31);
 
 describe.skipIf(skipped)('random programs', () => {

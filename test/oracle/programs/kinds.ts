@@ -102,8 +102,8 @@ const queueKind = (name: string, sizes: number, more: Record<string, Op> = {}): 
 const groupOps = (more: Record<string, Op>): Record<string, Op> => ({
   spawn: says(12, [BODY], ([b], o) => [`go(${o}.spawn, b${b})`, `go((...a) => ${o}.spawn(...a), b${b})`]),
   join: says(4, [2], ([how], o) => [
-    `${o}.join(${how === 0 ? 'timeout=0' : ''})`,
-    `${o}.join(${how === 0 ? '{ timeout: 0 }' : ''})`,
+    `behind(lambda: ${o}.join(${how === 0 ? 'timeout=0' : ''}))`,
+    `behind(() => ${o}.join(${how === 0 ? '{ timeout: 0 }' : ''}))`,
   ]),
   length: says(2, [], (_args, o) => [`len(${o})`, `${o}.length`]),
   apply: says(4, [], (_args, o, n) => [
