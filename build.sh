@@ -96,6 +96,7 @@ build() {
   mkdir dist
   rolldown $(entries) --format esm --platform node $(external) --sourcemap --dir dist --log-level warn >/dev/null
   esbuild ts/core/debug.generated.ts --outdir=dist --log-level=warning
+  esbuild ts/sys/thread-worker.ts --outdir=dist --log-level=warning
   trap 'rm -f dist/tsconfig.json' EXIT
   cat >dist/tsconfig.json <<<'{
     "extends": "../tsconfig.json",

@@ -13,6 +13,7 @@ const EXAMPLES: [name: string, ...args: string[]][] = [
   ['states'],
   ['determinism'],
   ['links'],
+  ['threads'],
   ['control'],
   ['trace'],
 ];

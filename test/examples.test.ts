@@ -63,6 +63,18 @@ describe('examples', { timeout: 60_000 }, () => {
     });
   });
 
+  test('threads: this thread goes on while others compute, and a task without end is called off', async () => {
+    expect(await run('threads')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'sums: 500500, 500000500000, 450000015000000',
+        'meanwhile this thread went on: true',
+        'called off: true',
+        'threads left: 0',
+      ),
+    });
+  });
+
   test('subclass: two ways to a greenlet, started in the order they were queued', async () => {
     expect(await run('subclass')).toMatchObject({
       ...clean,

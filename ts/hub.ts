@@ -5,7 +5,7 @@ import type { Core } from './core/contract.ts';
 import { createWasmCore } from './core/wasm.ts';
 import { GeventError } from './exceptions.ts';
 import { setHubMaker } from './hub/current.ts';
-import { Hub, type HubOptions, setMonitorMaker } from './hub/hub.ts';
+import { Hub, type HubOptions, setMonitorMaker, setThreadPoolMaker } from './hub/hub.ts';
 
 /** The core that `config.core` or `name` asks for. */
 export function createCore(name: 'wasm' | 'pure' = config.core): Core {
@@ -41,14 +41,26 @@ export function createHub(options: CreateHubOptions = {}): Hub {
   });
 }
 
-// Loaded when it is asked for, too; loading it sets the maker that it has.
-setMonitorMaker((hub) => {
+// Loaded when they are asked for, too; loading one sets the maker that it has.
+function load(inSources: string, built: string, error: GeventError): any {
   const { createRequire } = globalThis.process?.getBuiltinModule?.('node:module') ?? {};
-  if (createRequire === undefined)
-    throw new GeventError('GEVENT_NO_MONITOR', 'there is no monitor here: it needs threads');
-  const file = import.meta.url.endsWith('.ts') ? './sys/monitor.ts' : './monitor.js';
-  const { PeriodicMonitoringThread } = createRequire(import.meta.url)(file);
+  if (createRequire === undefined) throw error;
+  return createRequire(import.meta.url)(import.meta.url.endsWith('.ts') ? inSources : built);
+}
+
+setMonitorMaker((hub) => {
+  const none = new GeventError('GEVENT_NO_MONITOR', 'there is no monitor here: it needs threads');
+  const { PeriodicMonitoringThread } = load('./sys/monitor.ts', './monitor.js', none);
   return new PeriodicMonitoringThread(hub);
+});
+
+setThreadPoolMaker((hub, type, size, idleTaskTimeout) => {
+  const { ThreadPool } = load(
+    './sys/threadpool.ts',
+    './threadpool.js',
+    new GeventError('GEVENT_NO_THREADS', 'there are no threads here'),
+  );
+  return new (typeof type === 'function' ? type : ThreadPool)(size, { idleTaskTimeout, hub });
 });
 
 setHubMaker(() => {

@@ -8,6 +8,7 @@
 //   M2  the error of an item is reported when it happens, as any greenlet's, and raised by position
 
 import { describe } from './core/clock.ts';
+import type { ResultSource } from './event.ts';
 import { GreenletExit } from './exceptions.ts';
 import { Framed } from './framed.ts';
 import { Greenlet } from './gevent-greenlet.ts';
@@ -19,6 +20,7 @@ import { Queue } from './joinable.ts';
 import { Semaphore } from './lock.ts';
 import { sleep } from './sleep.ts';
 import { settle } from './unwind.ts';
+import type { Linkable } from './waiting.ts';
 
 // ---- map ------------------------------------------------------------------------------------------------------------
 
@@ -318,6 +320,11 @@ function* zip(iterables: Iterable<any>[]): Generator<unknown[], void, undefined>
   }
 }
 
+/** @internal What runs the functions: a group, or a pool of threads. */
+export interface Runs {
+  spawn(fn: any, ...args: unknown[]): Operation<Linkable & ResultSource<unknown>>;
+}
+
 /** A result, or the end (`last`): of all, or of the iterable by an error of its own. */
 interface Result {
   readonly index: number;
@@ -332,8 +339,8 @@ interface Result {
  */
 export class IMapUnordered<R = any> extends Greenlet<void> {
   /** @internal Results that were not taken. */ readonly $queue = new Queue<Result>();
-  readonly #group: Group;
-  readonly #fn: (...items: any[]) => unknown;
+  readonly #group: Runs;
+  readonly #fn: any;
   readonly #sources: Sources;
   /** Results that may still be made before some are taken; null: any number. */
   #room: Semaphore | null;
@@ -345,7 +352,7 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
   #over = false;
 
   /** @internal */
-  constructor(group: Group, fn: (...items: any[]) => unknown, sources: Sources) {
+  constructor(group: Runs, fn: any, sources: Sources) {
     super();
     this.#group = group;
     this.#fn = fn;
@@ -357,10 +364,10 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
   override *_run(): Generator<Park, void, any> {
     for (const items of zip(this.#sources.iterables)) {
       if (this.#room !== null) yield* this.#room.acquire();
-      const greenlet = yield* this.#group.spawn(this.#fn as (...items: unknown[]) => unknown, ...items);
+      const greenlet = yield* this.#group.spawn(this.#fn, ...items);
       const index = this.#count++;
       ++this.#outstanding;
-      greenlet.rawlink((g: Greenlet<any>) => this.#ended(g, index));
+      greenlet.rawlink((g) => this.#ended(g, index));
     }
     this.#room = null;
     if (this.#outstanding === 0) this.#finish(true, undefined);
@@ -379,7 +386,7 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
     this.$queue.putNowait({ index: this.#count, ok, value, last: true });
   }
 
-  #ended(greenlet: Greenlet<any>, index: number): void {
+  #ended(greenlet: ResultSource<unknown>, index: number): void {
     --this.#outstanding;
     const ok = greenlet.successful();
     this.$queue.putNowait({ index, ok, value: ok ? greenlet.value : greenlet.exception, last: false });
@@ -441,7 +448,7 @@ export class IMap<R = any> extends IMapUnordered<R> {
 }
 
 /** @internal */
-export function imap(group: Group, fn: (...items: any[]) => unknown, sources: Sources): IMap<any> {
+export function imap(group: Runs, fn: any, sources: Sources): IMap<any> {
   const made = new IMap<any>(group, fn, sources);
   made.start();
   return made;

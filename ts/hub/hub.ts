@@ -26,6 +26,7 @@ import {
   SystemExit,
 } from '../exceptions.ts';
 import type { GeneratorBody, Greenlet, OtherBody } from '../gevent-greenlet.ts';
+import type { ThreadPool } from '../sys/threads.ts';
 import { makeBatch, Pass, runWithCare } from './batch.ts';
 import { type Slices, unwatchStores, watchStores } from './context.ts';
 import { active, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
@@ -119,6 +120,9 @@ export class Hub extends RawGreenlet {
   /** @internal */ waiterSerial = 0;
   /** @internal Its first number is raised with every switch, for a monitor that looks at it. */ pulse: Int32Array | null =
     null;
+  /** Threads of its pool, at most. */ threadpoolSize = 10;
+  /** The class of its pool. Default: `config.threadpool`. */ threadpoolClass: unknown = null;
+  #threadpool: ThreadPool | null = null;
   /** Who watches it, or null. */ periodicMonitoringThread: Monitor | null = null;
   /** @internal Those who wait for the loop to have nothing left. */ readonly joiners = new Set<JoinHub>();
   /** @internal Present while the program uses AsyncLocalStorage. */ slices: Slices | null = null;
@@ -998,6 +1002,25 @@ export class Hub extends RawGreenlet {
     return this.periodicMonitoringThread;
   }
 
+  /** Its pool of threads, made when it is first asked for: `threadpoolSize` at most, idle ones end after `config.threadpoolIdleTaskTimeout`. */
+  get threadpool(): ThreadPool {
+    if (this.#threadpool === null) {
+      const { threadpoolSize: size, threadpoolClass } = this;
+      this.#threadpool = makeThreadPool(
+        this,
+        threadpoolClass ?? config.threadpool,
+        size,
+        config.threadpoolIdleTaskTimeout,
+      );
+    }
+    return this.#threadpool;
+  }
+
+  /** Another in its place; null: a new one when it is next asked for. */
+  set threadpool(pool: ThreadPool | null) {
+    this.#threadpool = pool;
+  }
+
   /** End the hub: pending timers and callbacks never run, and `getHub()` makes a new one. */
   destroy(): void {
     if (this.#destroyed) return;
@@ -1040,6 +1063,17 @@ let makeMonitor: (hub: Hub) => Monitor = () => {
 /** @internal Set by the layer above. */
 export function setMonitorMaker(maker: typeof makeMonitor): void {
   makeMonitor = maker;
+}
+
+type ThreadPoolMaker = (hub: Hub, type: unknown, size: number, idleTaskTimeout: number | null) => ThreadPool;
+
+let makeThreadPool: ThreadPoolMaker = () => {
+  throw new GeventError('GEVENT_NO_THREADS', "no threads are loaded: import 'gevent-wasm/threadpool' first");
+};
+
+/** @internal Set by the layer above. */
+export function setThreadPoolMaker(maker: ThreadPoolMaker): void {
+  makeThreadPool = maker;
 }
 
 let spawnOn: (hub: Hub, fn: (...args: any[]) => unknown, args: unknown[]) => unknown = () => undefined;
