@@ -201,10 +201,11 @@ describe('examples', { timeout: 60_000 }, () => {
       '-- states',
       '-- determinism',
       '-- links',
+      '-- threads',
       '-- control',
       '-- trace',
     ]);
-    expect(stdout.trimEnd().endsWith('9 examples ran')).toBe(true);
+    expect(stdout.trimEnd().endsWith('10 examples ran')).toBe(true);
   });
 
   test('every example is run here', () => {
