@@ -1,6 +1,7 @@
 import type { Case } from '../harness.ts';
 import { depth } from './depth.ts';
 import { greenletSwitch } from './greenlet-switch.ts';
+import { guestAlive, guestDepth, guestSpawn, guests } from './guest.ts';
 import { httpHello } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
@@ -27,6 +28,10 @@ export const CASES: readonly Case[] = [
   coldImport,
   poolMap,
   httpHello,
+  guests,
+  guestDepth,
+  guestSpawn,
+  guestAlive,
 ];
 
 export function findCase(name: string): Case {

@@ -1,0 +1,86 @@
+import * as guest from '../contenders/guest.ts';
+import * as memory from '../contenders/memory.ts';
+import * as native from '../contenders/native.ts';
+import type { Case, Contender, Group } from '../harness.ts';
+
+export const guests: Case = {
+  name: 'guest',
+  about: `n guests, one frame deep, linked to the engine, yield in turn; see guest-depth for deeper ones. The floors switch
+bare stacks in a loop: no ring, no time slice, no ends, and for asyncify nothing that guards one's frames from another's.
+The baseline awaits null. go is runtime.Gosched with GOMAXPROCS=1. With 100 000 and more, guests were spawned by a guest.`,
+  groups({ quick }) {
+    const total = quick ? 300_000 : 1_000_000;
+    const groups: Group[] = [];
+    for (const n of [2, 1000]) {
+      groups.push(group('asyncify', n, total), group('wasmfx', n, total), group('jspi', n, total / 10));
+    }
+    if (!quick) for (const n of [100_000, 1_000_000]) groups.push(crowd(n));
+    return groups;
+  },
+};
+
+function group(backend: 'asyncify' | 'wasmfx' | 'jspi', n: number, total: number): Group {
+  const contenders: Contender[] = [
+    ...(backend === 'jspi' ? [] : [guest.bare(backend, n, total)]),
+    native.switching(n, total),
+    guest.switching(backend, n, total),
+    guest.go('switch', n, total),
+  ];
+  return { params: { backend, n }, unit: 'ns/switch', contenders };
+}
+
+function crowd(n: number): Group {
+  const total = 4 * n;
+  const contenders = [
+    guest.bare('asyncify', n, total),
+    guest.crowdSwitching('asyncify', n, total),
+    guest.go('switch', n, total),
+  ];
+  return { params: { backend: 'asyncify', n }, unit: 'ns/switch', contenders, samples: 5 };
+}
+
+export const guestDepth: Case = {
+  name: 'guest-depth',
+  about: `100 guests that yield, suspended so many frames below their export. Asyncify unwinds and rewinds each frame at each
+switch; wasmfx and jspi keep the stack.`,
+  groups({ quick }) {
+    return (quick ? [0, 8, 64] : [0, 1, 2, 4, 8, 16, 32, 64]).map((depth) => {
+      const total = quick ? 100_000 : 300_000;
+      const contenders: Contender[] = [
+        native.switching(100, total),
+        guest.switching('asyncify', 100, depth > 16 ? total / 4 : total, depth),
+        guest.switching('wasmfx', 100, total, depth),
+        guest.switching('jspi', 100, total / 10, depth),
+      ];
+      return { params: { depth }, unit: 'ns/switch', contenders };
+    });
+  },
+};
+
+export const guestSpawn: Case = {
+  name: 'guest-spawn',
+  about: `Guests that a guest spawns, which yield once and end, so many alive at a time; wasmfx runs them on stacks of its
+pool. go does the same with goroutines and a WaitGroup, GOMAXPROCS=1.`,
+  groups({ quick }) {
+    return [100, 10_000].map((alive) => {
+      const waves = Math.max(1, (quick ? 200_000 : 1_000_000) / alive);
+      const contenders: Contender[] = [
+        guest.spawning('asyncify', alive, waves),
+        guest.spawning('wasmfx', alive, Math.max(1, waves / 10)),
+        guest.go('spawn', alive, waves),
+      ];
+      return { params: { alive }, unit: 'ns/guest', contenders };
+    });
+  },
+};
+
+export const guestAlive: Case = {
+  name: 'guest-alive',
+  about: `What a guest costs that waits for good, spawned by another, each sample in a new process. rss: pages the process
+holds; the floor is a suspended generator and a number in an array.`,
+  groups({ quick }) {
+    const n = quick ? 100_000 : 1_000_000;
+    const contenders: Contender[] = [memory.generators(n, 'rss'), guest.alive('asyncify', n, 'rss')];
+    return [{ params: { n }, unit: 'bytes/guest', contenders, samples: 3, fresh: true }];
+  },
+};

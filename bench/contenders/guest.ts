@@ -1,0 +1,378 @@
+// Guests: WebAssembly code that blocks, on each backend; and the bare loops below them, which schedule nothing.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BackendName } from '../../ts/guest/detect.ts';
+import { type Contender, type Reading, Unavailable } from '../harness.ts';
+import { moduleUrl } from '../source.ts';
+import { Gauge, inWindow, roundsFor, timed, timedAsync } from './gauge.ts';
+import { type Sleepers, sleepersContender } from './memory.ts';
+
+type Guest = typeof import('../../ts/guest/guest.ts');
+
+const guest = (): Promise<Guest> =>
+  import(moduleUrl(moduleUrl('x').includes('/dist/') ? 'guest' : 'guest/guest')) as Promise<Guest>;
+const main = (): Promise<typeof import('../../ts/index.ts')> =>
+  import(moduleUrl('index')) as Promise<typeof import('../../ts/index.ts')>;
+
+async function binaryen(): Promise<any> {
+  return (await import('binaryen')).default;
+}
+
+/** A module from its text, optimised as a compiler would. */
+async function wat(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const b = await binaryen();
+  const module = b.parseText(text);
+  module.setFeatures(b.Features.All & ~(b.Features.CompactImports ?? 0));
+  module.optimize();
+  return new Uint8Array(module.emitBinary());
+}
+
+// Each body is resumed rounds + 2 times; the window is that of gauge.ts.
+const BODY = `(module
+  (import "gevent" "yield" (func $yield))
+  (import "env" "open" (func $open (param i32)))
+  (import "env" "close" (func $close (param i32)))
+  (global $turns (mut i32) (i32.const 0))
+  (func $turn (call $yield) (global.set $turns (i32.add (global.get $turns) (i32.const 1))))
+  (func (export "body") (param $rounds i32) (param $place i32)
+    (call $yield)
+    (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+    (if (i32.and (local.get $place) (i32.const 1)) (then (call $open (global.get $turns))))
+    (loop $l
+      (call $yield)
+      (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+      (br_if $l (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
+    (if (i32.and (local.get $place) (i32.const 2)) (then (call $close (global.get $turns))))
+    (call $yield))
+  (func $down (param $depth i32) (param $rounds i32) (param $place i32) (result i32)
+    (local $x i32)
+    (if (local.get $depth)
+      (then
+        (local.set $x (call $down (i32.sub (local.get $depth) (i32.const 1)) (local.get $rounds) (local.get $place)))
+        (return (i32.add (local.get $x) (local.get $depth)))))
+    (call $yield)
+    (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+    (if (i32.and (local.get $place) (i32.const 1)) (then (call $open (global.get $turns))))
+    (loop $l
+      (call $yield)
+      (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+      (br_if $l (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
+    (if (i32.and (local.get $place) (i32.const 2)) (then (call $close (global.get $turns))))
+    (call $yield)
+    (local.get $x))
+  (func (export "deep") (param $rounds i32) (param $place i32) (param $depth i32)
+    (drop (call $down (local.get $depth) (local.get $rounds) (local.get $place)))))`;
+
+async function available(backend: BackendName): Promise<Guest> {
+  const api = await guest();
+  if (backend === 'wasmfx') {
+    const why = api.enableWasmfx();
+    if (why !== null) throw new Unavailable(why);
+  }
+  if (backend === 'jspi' && !('Suspending' in WebAssembly)) throw new Unavailable('no WebAssembly.Suspending');
+  return api;
+}
+
+/** `n` guests that yield in turn, suspended `depth` frames below their export. */
+export function switching(backend: BackendName, n: number, total: number, depth = 0): Contender {
+  const gauge = new Gauge();
+  return {
+    id: `guest:${backend}`,
+    role: 'engine',
+    async load() {
+      const { load } = await available(backend);
+      const { joinall } = await main();
+      const rounds = roundsFor(n, total);
+      const imports = {
+        env: { open: (turns: number) => gauge.open(turns), close: (turns: number) => gauge.close(turns) },
+      };
+      const program = await load(await wat(BODY), { backend, imports, maxStacks: 30_000 });
+      const sample = async (): Promise<Reading> => {
+        const all = [];
+        for (let i = 0; i < n; i++) {
+          const place = (i === 0 ? 1 : 0) | (i === n - 1 ? 2 : 0);
+          all.push(depth === 0 ? program.spawn('body', rounds, place) : program.spawn('deep', rounds, place, depth));
+        }
+        await joinall(all);
+        return gauge.read();
+      };
+      return { expect: inWindow(n, rounds), sample };
+    },
+  };
+}
+
+// ---- the bare loops -------------------------------------------------------------------------------------------------
+
+const LOOPING = `(module (import "gevent" "yield" (func $yield)) (global $turns (export "turns") (mut i32) (i32.const 0))
+  (func (export "body") (loop $l (call $yield) (global.set $turns (i32.add (global.get $turns) (i32.const 1))) (br $l))))`;
+
+/** Stacks in a table, resumed one after another: no ring, no budget, no ends. */
+const BARE_WASMFX = `(module
+  (type $f (func)) (type $k (cont $f)) (tag $yield)
+  (table $ks 1 40000 (ref null $k)) (table (export "body") 1 funcref)
+  (elem declare func $run)
+  (func (export "yield") (suspend $yield))
+  (func $run (call_indirect 1 (type $f) (i32.const 0)))
+  (func (export "start") (param $n i32)
+    (local $i i32)
+    (drop (table.grow $ks (ref.null $k) (local.get $n)))
+    (loop $l
+      (table.set $ks (local.get $i) (cont.new $k (ref.func $run)))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))))
+  (func (export "go") (param $n i32) (param $total i32)
+    (local $i i32) (local $t (ref null $k))
+    (loop $l
+      (block $h (result (ref $k))
+        (resume $k (on $yield $h) (table.get $ks (local.get $i)))
+        (unreachable))
+      (local.set $t)
+      (table.set $ks (local.get $i) (local.get $t))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (if (i32.eq (local.get $i) (local.get $n)) (then (local.set $i (i32.const 0))))
+      (br_if $l (local.tee $total (i32.sub (local.get $total) (i32.const 1)))))))`;
+
+/** Frames unwound into blocks of 64 bytes that nobody guards, in turn. */
+const BARE_ASYNCIFY = `(module
+  (type $f (func))
+  (memory $frames (export "frames") 1100 65536) (table (export "body") 1 funcref)
+  (global $state (export "__asyncify_state") (mut i32) (i32.const 0))
+  (global $data (export "__asyncify_data") (mut i32) (i32.const 0))
+  (global $at (mut i32) (i32.const 0))
+  (func (export "yield")
+    (if (global.get $state) (then (global.set $state (i32.const 0)))
+      (else (global.set $state (i32.const 1)) (global.set $data (global.get $at)))))
+  (func (export "start") (param $n i32)
+    (local $p i32)
+    (loop $l
+      (local.set $p (i32.add (local.get $p) (i32.const 64)))
+      (i32.store (local.get $p) (i32.add (local.get $p) (i32.const 8)))
+      (global.set $at (local.get $p))
+      (call_indirect (type $f) (i32.const 0))
+      (global.set $state (i32.const 0))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "go") (param $n i32) (param $total i32)
+    (local $i i32)
+    (loop $l
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (global.set $at (i32.shl (local.get $i) (i32.const 6)))
+      (global.set $data (global.get $at))
+      (global.set $state (i32.const 2))
+      (call_indirect (type $f) (i32.const 0))
+      (global.set $state (i32.const 0))
+      (if (i32.eq (local.get $i) (local.get $n)) (then (local.set $i (i32.const 0))))
+      (br_if $l (local.tee $total (i32.sub (local.get $total) (i32.const 1)))))))`;
+
+interface Bare {
+  body: WebAssembly.Table;
+  start(n: number): void;
+  go(n: number, total: number): void;
+}
+
+/** The least that switching `n` stacks costs on this backend. */
+export function bare(backend: 'asyncify' | 'wasmfx', n: number, total: number): Contender {
+  return {
+    id: `floor:${backend}`,
+    role: 'floor',
+    async load() {
+      const { asyncify } = await available(backend);
+      let bytes = await wat(LOOPING);
+      if (backend === 'asyncify') bytes = await asyncify(bytes, { blocking: ['gevent.yield'] });
+      const text = backend === 'asyncify' ? BARE_ASYNCIFY : BARE_WASMFX;
+      const engine = new WebAssembly.Instance(new WebAssembly.Module(await wat(text)), {}).exports as any;
+      const { body, turns } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+        gevent: engine,
+        env: engine,
+        'gevent:engine': engine,
+      }).exports as any;
+      (engine as Bare).body.set(0, body);
+      (engine as Bare).start(n);
+      (engine as Bare).go(n, 2 * n);
+      const sample = () =>
+        timed(() => {
+          const before = turns.value;
+          (engine as Bare).go(n, total);
+          return turns.value - before;
+        });
+      return { expect: total, sample };
+    },
+  };
+}
+
+// ---- guests that guests spawn ---------------------------------------------------------------------------------------
+
+const CROWD = `(module
+  (import "gevent" "yield" (func $yield))
+  (import "gevent" "sleep" (func $sleep (param f64)))
+  (import "gevent" "spawn" (func $spawn (param i32 i32) (result i32)))
+  (import "env" "open" (func $open (param i32)))
+  (import "env" "close" (func $close (param i32)))
+  (table (export "table") 3 funcref)
+  (elem (i32.const 0) $once $stay $turner)
+  (global $done (export "done") (mut i32) (i32.const 0))
+  (global $turns (mut i32) (i32.const 0))
+  (global $rounds (mut i32) (i32.const 0))
+  (func $once (param i32)
+    (call $yield)
+    (global.set $done (i32.add (global.get $done) (i32.const 1))))
+  (func $stay (param i32)
+    (global.set $done (i32.add (global.get $done) (i32.const 1)))
+    (call $sleep (f64.const inf)))
+  (func $turner (param $place i32)
+    (local $left i32)
+    (call $yield)
+    (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+    (if (i32.and (local.get $place) (i32.const 1)) (then (call $open (global.get $turns))))
+    (local.set $left (global.get $rounds))
+    (loop $l
+      (call $yield)
+      (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+      (br_if $l (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (if (i32.and (local.get $place) (i32.const 2)) (then (call $close (global.get $turns))))
+    (call $yield)
+    (global.set $done (i32.add (global.get $done) (i32.const 1))))
+  (func (export "waves") (param $alive i32) (param $waves i32)
+    (local $i i32)
+    (loop $w
+      (local.set $i (local.get $alive))
+      (loop $l
+        (drop (call $spawn (i32.const 0) (local.get $i)))
+        (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+      (call $yield) (call $yield)
+      (br_if $w (local.tee $waves (i32.sub (local.get $waves) (i32.const 1))))))
+  (func (export "fill") (param $n i32)
+    (loop $l
+      (drop (call $spawn (i32.const 1) (local.get $n)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "turning") (param $n i32) (param $r i32)
+    (local $left i32)
+    (global.set $rounds (local.get $r))
+    (local.set $left (local.get $n))
+    (loop $l
+      (drop (call $spawn (i32.const 2)
+        (i32.or (i32.eq (local.get $left) (local.get $n)) (i32.shl (i32.eq (local.get $left) (i32.const 1)) (i32.const 1)))))
+      (br_if $l (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (loop $wait
+      (call $sleep (f64.const 0.001))
+      (br_if $wait (i32.lt_u (global.get $done) (local.get $n))))
+    (global.set $done (i32.const 0))))`;
+
+/** As `switching`, by guests that a guest has spawned: no object of JavaScript stands for them. */
+export function crowdSwitching(backend: BackendName, n: number, total: number): Contender {
+  const gauge = new Gauge();
+  return {
+    id: `guest:${backend}`,
+    role: 'engine',
+    async load() {
+      const { load } = await available(backend);
+      const rounds = roundsFor(n, total);
+      const imports = {
+        env: { open: (turns: number) => gauge.open(turns), close: (turns: number) => gauge.close(turns) },
+      };
+      const program = await load(await wat(CROWD), { backend, imports, maxStacks: 30_000 });
+      const sample = async (): Promise<Reading> => {
+        await program.spawn('turning', n, rounds).get();
+        return gauge.read();
+      };
+      return { expect: inWindow(n, rounds), sample };
+    },
+  };
+}
+
+/** Guests started, yielding once and finished, `alive` at a time. */
+export function spawning(backend: BackendName, alive: number, waves: number): Contender {
+  return {
+    id: `guest:${backend}`,
+    role: 'engine',
+    async load() {
+      const { load } = await available(backend);
+      const imports = { env: { open: () => {}, close: () => {} } };
+      const program = await load(await wat(CROWD), { backend, imports, maxStacks: 30_000 });
+      const { done } = program.instance.exports;
+      const sample = () =>
+        timedAsync(async () => {
+          const before = done.value;
+          await program.spawn('waves', alive, waves).get();
+          // The last wave ends behind it.
+          await program.spawn('waves', 1, 1).get();
+          return done.value - before - 1;
+        });
+      return { expect: alive * waves, sample };
+    },
+  };
+}
+
+/** Bytes of a guest that waits. */
+export function alive(backend: BackendName, n: number, what: Sleepers): Contender {
+  return sleepersContender(`guest:${backend}`, 'engine', n, what, async () => {
+    const { load } = await available(backend);
+    const imports = { env: { open: () => {}, close: () => {} } };
+    const program = await load(await wat(CROWD), { backend, imports, maxStacks: 30_000 });
+    const { done } = program.instance.exports;
+    const { core } = (await main()).getHub();
+    const engine = (program.instance.engine as any).exports;
+    return {
+      start: (count) => void program.spawn('fill', count),
+      asleep: () => done.value,
+      hidden: () => core.counter(7) + engine.frames.buffer.byteLength + engine.records.buffer.byteLength,
+    };
+  });
+}
+
+// ---- Go -------------------------------------------------------------------------------------------------------------
+
+const GO = `package main
+import ("fmt"; "os"; "runtime"; "strconv"; "sync"; "time")
+func arg(i int) int { n, _ := strconv.Atoi(os.Args[i]); return n }
+func main() {
+	runtime.GOMAXPROCS(1)
+	a, b := arg(2), arg(3)
+	var wg sync.WaitGroup
+	switch os.Args[1] {
+	case "switch":
+		per := b / a
+		wg.Add(a)
+		for i := 0; i < a; i++ { go func() { for j := 0; j < per; j++ { runtime.Gosched() }; wg.Done() }() }
+		t := time.Now(); wg.Wait()
+		fmt.Println(per * a, time.Since(t).Nanoseconds())
+	case "spawn":
+		t := time.Now()
+		for w := 0; w < b; w++ {
+			wg.Add(a)
+			for i := 0; i < a; i++ { go func() { runtime.Gosched(); wg.Done() }() }
+			wg.Wait()
+		}
+		fmt.Println(a * b, time.Since(t).Nanoseconds())
+	}
+}`;
+
+let binary: string | undefined;
+
+/** The same in Go, on one processor; a process a sample, timed by itself. */
+export function go(what: 'switch' | 'spawn', a: number, b: number): Contender {
+  return {
+    id: 'go',
+    role: 'peer',
+    waits: true,
+    load() {
+      if (binary === undefined) {
+        const folder = mkdtempSync(join(tmpdir(), 'gevent-go-'));
+        writeFileSync(join(folder, 'main.go'), GO);
+        const built = spawnSync('go', ['build', '-o', 'bench', 'main.go'], {
+          cwd: folder,
+          env: { ...process.env, GOCACHE: join(folder, 'cache'), GO111MODULE: 'off' },
+        });
+        if (built.status !== 0) throw new Unavailable(`no Go compiler: ${built.error?.message ?? built.stderr}`);
+        binary = join(folder, 'bench');
+      }
+      const sample = (): Reading => {
+        const said = execFileSync(binary as string, [what, String(a), String(b)], { encoding: 'utf8' });
+        const [count, amount] = said.split(' ').map(Number);
+        return { count, amount };
+      };
+      return { expect: what === 'switch' ? Math.floor(b / a) * a : a * b, sample };
+    },
+  };
+}
