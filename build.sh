@@ -94,7 +94,7 @@ compare_constants() {
 build() {
   rm -rf dist
   mkdir dist
-  rolldown $(entries) --format esm --platform node $(external) --sourcemap --dir dist --log-level warn >/dev/null
+  rolldown $(entries) ts/guest/cli.ts --format esm --platform node $(external) --sourcemap --dir dist --log-level warn >/dev/null
   esbuild ts/core/debug.generated.ts --outdir=dist --log-level=warning
   esbuild ts/sys/thread-worker.ts --outdir=dist --log-level=warning
   trap 'rm -f dist/tsconfig.json' EXIT
@@ -107,7 +107,7 @@ build() {
   sizes
 }
 
-# The sources that package.json exports. Node's modules and dependencies stay outside the bundle.
+# The sources that package.json exports; the executable is no export. Node's modules and dependencies stay outside the bundle.
 external() { node -p 'const p = require("./package.json"); Object.keys({ ...p.dependencies, binaryen: 0 }).map((name) => `--external ${name}`).join(" ")'; }
 entries() { sed -n 's|^ *"source": "\./\(.*\)",$|\1|p' package.json; }
 

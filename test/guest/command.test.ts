@@ -1,0 +1,64 @@
+// The command line.
+
+import { expect, test } from 'vitest';
+import { command } from '../../ts/guest/command.ts';
+import { blocking, load } from '../../ts/guest/guest.ts';
+import { sleep } from '../../ts/index.ts';
+import { wat } from '../support/guests.ts';
+import { world } from '../support/worlds.ts';
+
+const BYTES = wat(
+  '(module (import "env" "wait" (func $w (result i32))) (memory 1) (func (export "f") (result i32) (call $w)))',
+);
+
+async function run(...argv: string[]): Promise<{ code: number; said: string; files: Map<string, Uint8Array> }> {
+  const files = new Map<string, Uint8Array>([['in.wasm', BYTES]]);
+  let said = '';
+  const code = await command(argv, {
+    read(path) {
+      const bytes = files.get(path);
+      if (bytes === undefined) throw new Error(`no file ${path}`);
+      return bytes;
+    },
+    write: (path, bytes) => void files.set(path, bytes),
+    print: (text) => {
+      said += text;
+    },
+  });
+  return { code, said, files };
+}
+
+test('asyncify writes a module that load() takes as it is', async () => {
+  const w = world('wasm');
+  const { code, said, files } = await run('asyncify', 'in.wasm', '-o', 'out.wasm', '--imports', 'env.*');
+  expect([code, said]).toEqual([
+    0,
+    expect.stringMatching(/^out\.wasm: \d+ bytes, [\d.]+ times in\.wasm; env\.wait may block\n$/),
+  ]);
+  const p = await load(files.get('out.wasm') as Uint8Array<ArrayBuffer>, {
+    imports: { env: { wait: blocking(() => sleep(1).then(() => 5)) } },
+  });
+  const g = p.spawn('f');
+  await w.clock.advanceAsync(1);
+  expect(g.value).toBe(5);
+});
+
+test('inspect tells what is in a module', async () => {
+  const { code, said } = await run('inspect', 'in.wasm');
+  expect([code, said.split('\n').slice(1)]).toEqual([
+    0,
+    ['shadow stack: none', 'import func env.wait', 'export func f', ''],
+  ]);
+});
+
+test.each([
+  [['asyncify'], /expected a module and -o/],
+  [['asyncify', 'in.wasm', '-o'], /-o: expected a value/],
+  [['asyncify', 'in.wasm', '-o', 'x', '--imports', 'env.none'], /does not import env\.none; it imports env\.wait/],
+  [['asyncify', 'none.wasm', '-o', 'x'], /no file none\.wasm/],
+  [['fly'], /no command fly/],
+  [['inspect', '--fast', 'in.wasm'], /no option --fast/],
+])('%j is a mistake that is told', async (argv, text) => {
+  const { code, said } = await run(...argv);
+  expect([code, said]).toEqual([1, expect.stringMatching(text)]);
+});

@@ -1,0 +1,86 @@
+// The command line: what is done to guests ahead of time.
+
+import { Extern } from './emit.ts';
+import { readShape } from './read.ts';
+import { asyncify, rewritten } from './rewrite.ts';
+
+const USAGE = `gevent-wasm asyncify in.wasm -o out.wasm [--imports module.name,module.*]
+    Rewrite a module for the asyncify backend, so that load() need not, and Binaryen need not be installed.
+    --imports   the imports that load() will be given as blocking(fn); gevent.yield and gevent.sleep are always among them
+
+gevent-wasm inspect in.wasm
+    What load() would find: imports, exports, shadow stack.
+`;
+
+/** A mistake of the caller: its text is printed, without a stack. */
+class Usage extends Error {}
+
+interface Files {
+  read(path: string): Uint8Array;
+  write(path: string, bytes: Uint8Array): void;
+  print(text: string): void;
+}
+
+/** Run a command. Gives the exit code. */
+export async function command(argv: readonly string[], files: Files): Promise<number> {
+  try {
+    const [name, ...rest] = argv;
+    if (name === 'asyncify') await rewrite(rest, files);
+    else if (name === 'inspect') inspect(rest, files);
+    else if (name === undefined || name === '--help' || name === 'help') files.print(USAGE);
+    else throw new Usage(`no command ${name}\n\n${USAGE}`);
+    return 0;
+  } catch (error) {
+    files.print(`gevent-wasm: ${(error as Error).message}\n`);
+    return 1;
+  }
+}
+
+async function rewrite(argv: readonly string[], files: Files): Promise<void> {
+  const options = parse(argv, ['-o', '--imports']);
+  const [input] = options.plain;
+  const output = options.named.get('-o');
+  if (input === undefined || output === undefined) throw new Usage(`asyncify: expected a module and -o\n\n${USAGE}`);
+  const blocking = (options.named.get('--imports') ?? '').split(',').filter((name) => name !== '');
+  const bytes = files.read(input);
+  const there = readShape(bytes).imports.map((it) => `${it.module}.${it.name}`);
+  for (const name of blocking) {
+    const found = name.endsWith('.*') ? there.some((it) => it.startsWith(name.slice(0, -1))) : there.includes(name);
+    if (!found)
+      throw new Usage(`asyncify: ${input} does not import ${name}; it imports ${there.join(', ') || 'nothing'}`);
+  }
+  const made = await asyncify(bytes, { blocking, cache: false });
+  files.write(output, made);
+  const times = (made.length / bytes.length).toFixed(2);
+  const said = rewritten(readShape(made))?.blocking.join(', ') || 'nothing';
+  files.print(`${output}: ${made.length} bytes, ${times} times ${input}; ${said} may block\n`);
+}
+
+function inspect(argv: readonly string[], files: Files): void {
+  const [input] = parse(argv, []).plain;
+  if (input === undefined) throw new Usage(`inspect: expected a module\n\n${USAGE}`);
+  const shape = readShape(files.read(input));
+  const kinds = Object.entries(Extern);
+  const kindOf = (kind: number) => kinds.find(([, value]) => value === kind)?.[0].toLowerCase() ?? '';
+  const stack = shape.stackPointer;
+  const lines = [
+    `${shape.size} bytes${rewritten(shape) === null ? '' : ', rewritten for asyncify'}`,
+    `shadow stack: ${stack.kind === 'global' ? `global ${stack.index} (${stack.from})` : stack.kind === 'none' ? 'none' : stack.why}`,
+    ...shape.imports.map((it) => `import ${kindOf(it.kind)} ${it.module}.${it.name}`),
+    ...shape.exports.map((it) => `export ${kindOf(it.kind)} ${it.name}`),
+  ];
+  files.print(`${lines.join('\n')}\n`);
+}
+
+function parse(argv: readonly string[], known: readonly string[]): { plain: string[]; named: Map<string, string> } {
+  const plain: string[] = [];
+  const named = new Map<string, string>();
+  for (let i = 0; i < argv.length; ++i) {
+    const arg = argv[i];
+    if (!arg.startsWith('-')) plain.push(arg);
+    else if (!known.includes(arg)) throw new Usage(`no option ${arg}\n\n${USAGE}`);
+    else if (i + 1 >= argv.length) throw new Usage(`${arg}: expected a value`);
+    else named.set(arg, argv[++i]);
+  }
+  return { plain, named };
+}
