@@ -75,6 +75,26 @@ describe('examples', { timeout: 60_000 }, () => {
     });
   });
 
+  test('guest: WebAssembly counts down, is killed, and asks', async () => {
+    expect(await run('guest')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'rocket 1: 2',
+        'rocket 2: 3',
+        'rocket 3: 4',
+        'rocket 1: 1',
+        'rocket 2: 2',
+        'rocket 3: 3',
+        'ground: rocket 2 stays',
+        'rocket 3: 2',
+        'rocket 3: 1',
+        'rocket 1: flies',
+        'rocket 2: GreenletExit',
+        'rocket 3: has no permission',
+      ),
+    });
+  });
+
   test('subclass: two ways to a greenlet, started in the order they were queued', async () => {
     expect(await run('subclass')).toMatchObject({
       ...clean,
