@@ -4,7 +4,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from 'vitest';
 import { settrace } from '../../ts/greenlet.ts';
 import { blocking, GuestGreenlet, GuestTrap, type LoadOptions, load, type Program } from '../../ts/guest/guest.ts';
-import { Greenlet, GreenletExit, getcurrent, joinall, sleep, spawn, Timeout } from '../../ts/index.ts';
+import { Greenlet, GreenletExit, getcurrent, joinall, shield, sleep, spawn, Timeout } from '../../ts/index.ts';
+import { Pool } from '../../ts/pool.ts';
+import { Queue } from '../../ts/queue.ts';
 import { rejected, told } from '../support/cores.ts';
 import { assembly, BACKENDS, c, hasClang, wat } from '../support/guests.ts';
 import { leftIn, type World, world } from '../support/worlds.ts';
@@ -519,6 +521,53 @@ describe.each(BACKENDS)('%s:', (backend) => {
   });
 
   describe('beside the rest', () => {
+    test('items pass from guest to JavaScript to guest, through queues of one place, in order', async () => {
+      const there = new Queue<number>(1);
+      const back = new Queue<number>(1);
+      const wait = blocking((x: number) => (x < 10 ? there.put(x) : back.get()));
+      const g = await guests(TURNS, { env: { wait } });
+      const putter = g.p.spawn('ask', 3);
+      const getter = g.p.spawn('ask', 10);
+      spawn(function* () {
+        for (let i = 0; i < 2; ++i) {
+          const item = yield* there.get();
+          g.w.trace(item);
+          yield* back.put(item + 20);
+        }
+      });
+      await g.run();
+      expect(g.w.seen()).toEqual([3, 4]);
+      expect([putter.value, getter.value]).toEqual([0, 23 + 24]);
+      await nothingLeft(g);
+    });
+
+    test('a pool limits how many run', async () => {
+      const pool = new Pool(2);
+      const g = await guests(TURNS);
+      spawn(function* () {
+        for (let id = 1; id <= 4; ++id) yield* pool.start(g.p.greenlet('nap', id, 0.1));
+        yield* pool.join();
+        g.w.trace('joined');
+      });
+      await g.run(0.15);
+      expect(g.w.seen()).toEqual([1, 2]);
+      await g.run(0.1);
+      expect(g.w.seen()).toEqual([3, 4, 'joined']);
+      await nothingLeft(g);
+    });
+
+    test('kill waits for the end of a shielded import', async () => {
+      const g = await guests(TURNS, { env: { wait: blocking(() => shield(() => sleep(1))) } });
+      const it = g.p.spawn('ask', 1);
+      await g.run(0.5);
+      it.kill({ block: false });
+      await g.run(0.25);
+      expect(it.dead).toBe(false);
+      await g.run(0.5);
+      expect(it.value).toBeInstanceOf(GreenletExit);
+      await nothingLeft(g);
+    });
+
     test('a tracer sees guests switch', async () => {
       const g = await guests(TURNS);
       const seen: string[] = [];
