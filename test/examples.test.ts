@@ -224,6 +224,7 @@ describe('examples', { timeout: 60_000 }, () => {
       '-- threads',
       '-- control',
       '-- trace',
+      '-- guest',
     ]);
     expect(stdout.trimEnd().endsWith('10 examples ran')).toBe(true);
   });
