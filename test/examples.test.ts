@@ -226,7 +226,7 @@ describe('examples', { timeout: 60_000 }, () => {
       '-- trace',
       '-- guest',
     ]);
-    expect(stdout.trimEnd().endsWith('10 examples ran')).toBe(true);
+    expect(stdout.trimEnd().endsWith('11 examples ran')).toBe(true);
   });
 
   test('every example is run here', () => {
