@@ -66,6 +66,8 @@ const samples: Record<string, () => object> = {
   },
   Group: () => new modules['gevent-wasm/pool'].Group(),
   Pool: () => new modules['gevent-wasm/pool'].Pool(1),
+  ContextVar: () => new modules['gevent-wasm/local'].ContextVar('x'),
+  Token: () => new modules['gevent-wasm/local'].ContextVar('x').set(1),
   ThreadPool: () => new modules['gevent-wasm/threadpool'].ThreadPool(1),
   HTTPServer: () => new modules['gevent-wasm/http'].HTTPServer(0, () => 1),
   PeriodicMonitoringThread: () => {

@@ -1,47 +1,10 @@
-// Entry `gevent-wasm/local`: an object whose properties are each greenlet's own.
+// Entry `gevent-wasm/local`: an object whose properties are each greenlet's own; and context variables.
 
+import { type Dict, type Locals, localsOf } from './greenlet-locals.ts';
 import { getcurrent, type RawGreenlet } from './hub/raw.ts';
 import './hub.ts';
 
-type Dict = Record<PropertyKey, unknown>;
-
-/** What one greenlet keeps, by the object it belongs to. An object that is dropped takes its values along. */
-class Locals {
-  readonly #dicts = new WeakMap<object, Dict>();
-  #objects: WeakRef<object>[] = [];
-  #room = 16;
-
-  get(object: object): Dict | undefined {
-    return this.#dicts.get(object);
-  }
-
-  set(object: object, dict: Dict): void {
-    this.#dicts.set(object, dict);
-    if (this.#objects.length === this.#room) {
-      this.#objects = this.#objects.filter((each) => each.deref() !== undefined);
-      this.#room = Math.max(16, this.#objects.length * 2);
-    }
-    this.#objects.push(new WeakRef(object));
-  }
-
-  delete(object: object): void {
-    this.#dicts.delete(object);
-  }
-
-  *[Symbol.iterator](): Generator<[object, Dict], void, undefined> {
-    for (const each of this.#objects) {
-      const object = each.deref();
-      const dict = object === undefined ? undefined : this.#dicts.get(object);
-      if (dict !== undefined) yield [object as object, dict];
-    }
-  }
-}
-
-function localsOf(greenlet: RawGreenlet): Locals {
-  const more = greenlet.$extras();
-  more.locals ??= new Locals();
-  return more.locals as Locals;
-}
+export { Context, ContextVar, copyContext, Token } from './contextvars.ts';
 
 /** What stands behind a proxy: how its object is made again in another greenlet. */
 class Maker {
@@ -165,5 +128,6 @@ function copyOf(maker: Maker, values: Dict): object {
 /** What `greenlet` keeps in locals: `[the local, its values]` each. For debugging. */
 export function allLocalDictsForGreenlet(greenlet: RawGreenlet): [local, Record<PropertyKey, unknown>][] {
   const locals = greenlet.$more?.locals as Locals | null | undefined;
-  return locals == null ? [] : ([...locals] as [local, Record<PropertyKey, unknown>][]);
+  if (locals == null) return [];
+  return ([...locals] as [local, Record<PropertyKey, unknown>][]).filter(([object]) => makers.has(object));
 }
