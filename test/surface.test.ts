@@ -80,6 +80,8 @@ const samples: Record<string, () => object> = {
   MemoryUsageThresholdExceeded: () => new modules['gevent-wasm/events'].MemoryUsageThresholdExceeded(1, 1, {}),
   MemoryUsageUnderThreshold: () => new modules['gevent-wasm/events'].MemoryUsageUnderThreshold(1, 1, {}, 1),
   GreenletTree: () => modules['gevent-wasm/util'].GreenletTree.forest()[0],
+  BaseServer: () => new modules['gevent-wasm/server'].StreamServer(0, () => 1),
+  StreamServer: () => new modules['gevent-wasm/server'].StreamServer(0, () => 1),
   socket: () => new modules['gevent-wasm/socket'].socket(),
   Hub: () => getHub(),
   SimpleQueue: () => new modules['gevent-wasm/queue'].SimpleQueue(),

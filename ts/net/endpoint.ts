@@ -70,6 +70,10 @@ export class Socket {
   /** @internal */ $listener: Listener | null = null;
   /** @internal */ $datagrams: Datagrams | null = null;
   /** @internal An attempt to connect that goes on. */ $attempt: Attempt | null = null;
+  /** @internal It speaks TLS. */
+  get $secure(): boolean {
+    return false;
+  }
   readonly #options: opt.Options;
   #bound: Address | null = null;
   #peer: Address | null = null;

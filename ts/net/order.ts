@@ -13,6 +13,8 @@ export class Order<T> extends RowWait<T> {
   #failed = false;
   #value: T | undefined;
   #counted = false;
+  #heard = false;
+  readonly #followers: Order<T>[] = [];
   #hub: Hub | null = null;
 
   constructor(what: string) {
@@ -26,6 +28,22 @@ export class Order<T> extends RowWait<T> {
     const order = new Order<T>(what);
     order.settle(value);
     return order;
+  }
+
+  /** Somebody waits, or has waited, for it. */
+  get heard(): boolean {
+    return this.#heard;
+  }
+
+  /** Have `other` share the outcome. */
+  follow(other: Order<T>): void {
+    if (this.#settled) this.#tell(other);
+    else this.#followers.push(other);
+  }
+
+  #tell(other: Order<T>): void {
+    if (this.#failed) other.fail(this.#error);
+    else other.settle(this.#value as T);
   }
 
   describe(): string {
@@ -52,11 +70,13 @@ export class Order<T> extends RowWait<T> {
   #over(): void {
     if (this.#settled) return;
     this.#settled = true;
+    for (const other of this.#followers.splice(0)) this.#tell(other);
     if (this.waiting) this.wake(this.#hub as Hub, false);
   }
 
   begin(hub: Hub, slot: number): boolean {
     this.use();
+    this.#heard = true;
     if (this.#settled) return true;
     this.#hub = hub;
     this.wait(hub, slot, null);

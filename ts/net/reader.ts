@@ -43,6 +43,8 @@ export class Reader {
   readonly side: Side;
   /** The limit of waits that have none of their own, ms; null: none; 0: never wait. */
   limitMs: number | null = null;
+  /** What its timeout says. */
+  late = 'timed out';
   /** Nothing more will come. */
   ended = false;
   /** Nothing more will come, for a reason. */
@@ -226,7 +228,7 @@ export class Reader {
       throw closedError();
     }
     if (this.error !== null) throw this.error;
-    if (late && !this.ended) throw limit instanceof Timeout ? expired(hub, limit) : new SocketTimeout();
+    if (late && !this.ended) throw limit instanceof Timeout ? expired(hub, limit) : new SocketTimeout(this.late);
     return undefined;
   }
 

@@ -46,6 +46,8 @@ export class Writer {
   readonly side: Side;
   /** The limit of waits that have none of their own, ms; null: none; 0: never wait. */
   limitMs: number | null = null;
+  /** What its timeout says. */
+  late = 'timed out';
   error: Error | null = null;
   /** The end was sent: `shutdown`. */
   ended = false;
@@ -309,7 +311,7 @@ export class Send extends SingleUse<number> {
     const late = writer.leave(hub, slot);
     if (this.#done) return this.#given;
     writer.verdict();
-    if (late) throw this.#limit instanceof Timeout ? expired(hub, this.#limit) : new SocketTimeout();
+    if (late) throw this.#limit instanceof Timeout ? expired(hub, this.#limit) : new SocketTimeout(writer.late);
     return this.#given;
   }
 
