@@ -365,6 +365,19 @@ describe.each(BACKENDS)('%s:', (backend) => {
       await nothingLeft(g);
     });
 
+    test('kill takes back what the guest’s import waited for', async () => {
+      const g = await guests(TURNS, {
+        env: { wait: blocking((x: number) => (x === 1 ? new Promise(() => {}) : new Queue(1).get())) },
+      });
+      const all = [g.p.spawn('ask', 1), g.p.spawn('ask', 2)];
+      await g.run();
+      expect(leftIn(g.w.hub)).toMatchObject({ guests: 2, foreign: 1 });
+      for (const it of all) it.kill({ block: false });
+      await g.run();
+      expect(all.every((it) => it.value instanceof GreenletExit)).toBe(true);
+      await nothingLeft(g);
+    });
+
     test('one that was killed before it started never runs', async () => {
       const g = await guests(TURNS);
       const never = g.p.spawn('turns', 1, 1);

@@ -7,7 +7,7 @@
 // E2  a guest that waits in a JavaScript operation has it in $op; complete or abandon follows exactly once (O2)
 // E3  whoever has a record in the engine is a living slot; the record goes before the slot does
 
-import { Counter, NIL, Priority } from '../core/contract.ts';
+import { Counter, NIL, Priority, Word } from '../core/contract.ts';
 import { GeventError, HubDestroyed } from '../exceptions.ts';
 import { debugging } from '../hub/current.ts';
 import { NOTHING, traced } from '../hub/drive.ts';
@@ -64,6 +64,7 @@ export interface EngineExports {
 }
 
 const WATCHED = 2;
+const { BUDGET } = Word;
 const RECORD_WORDS = 4;
 const ENTRY = 2;
 const FLAGS = 3;
@@ -221,11 +222,14 @@ export class NativeEngine implements Engine, Fires<Hub> {
   #go(slot: number, alone: boolean): void {
     const { hub, exports } = this;
     hub.cur = slot;
+    const budget = hub.core.words[BUDGET];
     let ended: number;
     try {
       ended = alone ? exports.runOne(slot) : exports.run(slot);
     } catch (error) {
       hub.cur = NIL;
+      // runOne had set it to nought, and could not put it back.
+      if (alone) hub.core.words[BUDGET] = budget;
       this.#failed(error);
       return;
     }
