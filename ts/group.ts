@@ -353,7 +353,17 @@ export class Group {
    * others keep running. Switch point.
    */
   map<T, R>(fn: (item: T) => R, items: Iterable<T>): Operation<Results<R>> {
-    return this.mapAsync(fn, items).get() as Operation<Results<R>>;
+    checkFunction(fn, 'map(fn)');
+    checkIterable(items, 'map(items)');
+    return this.#mapped(fn, items, null);
+  }
+
+  /** A helper greenlet does it, and goes on if whoever waits is killed. */
+  #mapped(fn: any, items: Iterable<any>, callback: any): Operation<any> {
+    const self = this;
+    return new Framed('map', function* () {
+      return yield* self.mapAsync(fn, items, callback).get();
+    });
   }
 
   /** `map` that does not wait: a Greenlet with the list. `callback(list)` runs in that greenlet. Never a switch point. */
@@ -374,7 +384,10 @@ export class Group {
     items: Iterable<T>,
     callback: ((results: Results<R>) => unknown) | null = null,
   ): Operation<Results<R>> {
-    return this.mapAsync(fn, items, callback).get();
+    checkFunction(fn, 'map(fn)');
+    checkIterable(items, 'map(items)');
+    if (callback !== null) checkFunction(callback, 'mapCb(callback)');
+    return this.#mapped(fn, items, callback);
   }
 
   /**

@@ -605,6 +605,19 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(log).toEqual(['begin 1 none', 'deferred 1', 'begin 2 none', 'deferred 2']);
     });
 
+    test('that is described and not consumed does nothing', () => {
+      const made = world(core);
+      const { hub, clock, trace, log } = made;
+      const pool = new Pool(2);
+      hub.spawn(function* () {
+        pool.map(trace, [1, 2]);
+        yield* sleep(1);
+      });
+      clock.advance(2);
+      expect(log).toEqual([]);
+      expect(made.reported()).toHaveLength(1);
+    });
+
     test('an iterable that throws is the error of the map; what was begun ends', () => {
       const { hub, clock, trace, log } = world(core);
       const pool = new Pool(2);
