@@ -23,7 +23,7 @@ import { Operation } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
 import { getcurrent, RawGreenlet } from './hub/raw.ts';
 import { hubHere, limitMs } from './limit.ts';
-import { type IMap, type IMapOptions, IMapUnordered, imap, mapOver, splitImap } from './mapping.ts';
+import { type IMap, type IMapOptions, IMapUnordered, ImapTask, imap, mapOver, splitImap } from './mapping.ts';
 import { type Limit, Timeout } from './timeout.ts';
 import { settle } from './unwind.ts';
 import { joinall } from './waiting.ts';
@@ -128,6 +128,14 @@ export class Group {
     this.$track(greenlet);
     greenlet.start();
     return greenlet;
+  }
+
+  /** @internal See Runs in mapping.ts. */
+  $startTask(task: Greenlet<any>): Operation<void> | null | true {
+    if (this.greenletClass !== Greenlet) return null;
+    if (this.full()) return this.start(task);
+    this.startNowait(task);
+    return true;
   }
 
   /** Room was taken: `enter`, or give it back. */
@@ -445,6 +453,7 @@ class Leaver implements SoleCollector {
 
   found(greenlet: Greenlet<any>): false {
     this.#group.$left(greenlet);
+    if (greenlet instanceof ImapTask) greenlet.$told();
     return false;
   }
 

@@ -8,15 +8,14 @@
 //   M2  the error of an item is reported when it happens, as any greenlet's, and raised by position
 
 import { describe } from './core/clock.ts';
+import { Deque } from './deque.ts';
 import type { ResultSource } from './event.ts';
 import { GreenletExit } from './exceptions.ts';
-import { Framed } from './framed.ts';
 import { Greenlet } from './gevent-greenlet.ts';
 import type { Group } from './group.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
-import { Queue } from './joinable.ts';
 import { Semaphore } from './lock.ts';
 import { sleep } from './sleep.ts';
 import { settle } from './unwind.ts';
@@ -323,6 +322,29 @@ function* zip(iterables: Iterable<any>[]): Generator<unknown[], void, undefined>
 /** @internal What runs the functions: a group, or a pool of threads. */
 export interface Runs {
   spawn(fn: any, ...args: unknown[]): Operation<Linkable & ResultSource<unknown>>;
+  /** Start a greenlet of ours as a member, or null if members are of a class of their own. */
+  $startTask?(task: Greenlet<any>): Operation<void> | null | true;
+}
+
+/** A greenlet of an imap: told of its end together with its group, so that it needs no link. */
+export class ImapTask extends Greenlet<any> {
+  readonly #of: IMapUnordered;
+  #index = -1;
+
+  constructor(of: IMapUnordered, fn: any, items: unknown[]) {
+    super(fn, ...items);
+    this.#of = of;
+  }
+
+  /** @internal It has been started. */
+  $begun(index: number): void {
+    this.#index = index;
+  }
+
+  /** @internal The group has been told. */
+  $told(): void {
+    if (this.#index >= 0) this.#of.$taskEnded(this, this.#index);
+  }
 }
 
 /** A result, or the end (`last`): of all, or of the iterable by an error of its own. */
@@ -338,7 +360,6 @@ interface Result {
  * @see `gevent.pool.IMapUnordered`, the source.
  */
 export class IMapUnordered<R = any> extends Greenlet<void> {
-  /** @internal Results that were not taken. */ readonly $queue = new Queue<Result>();
   readonly #group: Runs;
   readonly #fn: any;
   readonly #sources: Sources;
@@ -346,10 +367,12 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
   #room: Semaphore | null;
   #outstanding = 0;
   #count = 0;
-  /** The end has been put into the queue. */
+  /** The end is among the results. */
   #finished = false;
-  /** And taken out. */
+  /** And was taken. */
   #over = false;
+  /** Those who wait for a result, oldest first. */
+  readonly #waiters: NextResult<R>[] = [];
 
   /** @internal */
   constructor(group: Runs, fn: any, sources: Sources) {
@@ -362,12 +385,21 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
   }
 
   override *_run(): Generator<Park, void, any> {
+    const group = this.#group;
     for (const items of zip(this.#sources.iterables)) {
       if (this.#room !== null) yield* this.#room.acquire();
-      const greenlet = yield* this.#group.spawn(this.#fn, ...items);
-      const index = this.#count++;
-      ++this.#outstanding;
-      greenlet.rawlink((g) => this.#ended(g, index));
+      const task = group.$startTask === undefined ? null : new ImapTask(this, this.#fn, items);
+      const start = task === null ? null : (group.$startTask as NonNullable<Runs['$startTask']>)(task);
+      if (start === null) {
+        const running = yield* group.spawn(this.#fn, ...items);
+        const index = this.#count++;
+        ++this.#outstanding;
+        running.rawlink((ended) => this.$taskEnded(ended, index));
+      } else {
+        if (start !== true) yield* start;
+        (task as ImapTask).$begun(this.#count++);
+        ++this.#outstanding;
+      }
     }
     this.#room = null;
     if (this.#outstanding === 0) this.#finish(true, undefined);
@@ -383,14 +415,43 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
   #finish(ok: boolean, value: unknown): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.$queue.putNowait({ index: this.#count, ok, value, last: true });
+    this.#put({ index: this.#count, ok, value, last: true });
   }
 
-  #ended(greenlet: ResultSource<unknown>, index: number): void {
+  /** @internal */
+  $taskEnded(ended: ResultSource<unknown>, index: number): void {
     --this.#outstanding;
-    const ok = greenlet.successful();
-    this.$queue.putNowait({ index, ok, value: ok ? greenlet.value : greenlet.exception, last: false });
+    const ok = ended.successful();
+    this.#put({ index, ok, value: ok ? ended.value : ended.exception, last: false });
     if (this.ready() && this.#outstanding === 0) this.#finish(true, undefined);
+  }
+
+  #put(result: Result): void {
+    this.$store(result);
+    while (this.#waiters.length > 0) {
+      const next = this.$take();
+      if (next === undefined) return;
+      (this.#waiters.shift() as NextResult<R>).hand(this.$hub, next);
+    }
+  }
+
+  readonly #results = new Deque<Result>();
+
+  /** @internal A result is there. */
+  protected $store(result: Result): void {
+    this.#results.push(result);
+  }
+
+  /** @internal The next result, if it is there. */
+  protected $take(): Result | undefined {
+    return this.#results.shift();
+  }
+
+  /** @internal It was handed to one who was killed before he could take it: it is the next again. */
+  protected $return(result: Result): void {
+    const rest = [...this.#results];
+    while (this.#results.shift() !== undefined);
+    for (const each of [result, ...rest]) this.#results.push(each);
   }
 
   /**
@@ -398,21 +459,34 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
    * is there.
    */
   next(): Operation<IteratorResult<R, undefined>> {
-    return new Framed('imap.next', () => this.#next());
+    return new NextResult<R>(this);
   }
 
-  *#next(): Generator<Park, IteratorResult<R, undefined>, any> {
-    if (this.#over) return { done: true, value: undefined };
+  /** @internal A `next` begins: a result, if one is there, else it waits. */
+  $wanted(next: NextResult<R>): Result | undefined {
+    if (this.#over) return OVER;
     this.#room?.release();
-    const result = yield* this.$take();
-    if (result.last) this.#over = true;
+    const result = this.#waiters.length > 0 ? undefined : this.$take();
+    if (result === undefined) this.#waiters.push(next);
+    return result;
+  }
+
+  /** @internal */
+  $given(result: Result): IteratorResult<R, undefined> {
+    if (result.last) {
+      this.#over = true;
+      // Nobody else will get anything.
+      for (const other of this.#waiters.splice(0)) other.hand(this.$hub, OVER);
+    }
     if (!result.ok) throw result.value;
     return result.last ? { done: true, value: undefined } : { done: false, value: result.value as R };
   }
 
-  /** @internal */
-  protected *$take(): Generator<Park, Result, any> {
-    return yield* this.$queue.get();
+  /** @internal A `next` was given up. */
+  $unwanted(next: NextResult<R>, result: Result | undefined): void {
+    if (result !== undefined) this.$return(result);
+    const at = this.#waiters.indexOf(next);
+    if (at >= 0) this.#waiters.splice(at, 1);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<R, void, void> {
@@ -424,26 +498,72 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
   }
 }
 
+/** One step of an imap. */
+class NextResult<R> extends RowWait<IteratorResult<R, undefined>> {
+  readonly #of: IMapUnordered<R>;
+  #result: Result | undefined;
+
+  constructor(of: IMapUnordered<R>) {
+    super();
+    this.#of = of;
+  }
+
+  describe(): string {
+    return 'imap.next';
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    this.#result = this.#of.$wanted(this);
+    if (this.#result !== undefined) return true;
+    this.wait(hub, slot, null);
+    return false;
+  }
+
+  /** A result is handed over: whoever asks later cannot have it. */
+  hand(hub: Hub, result: Result): void {
+    this.#result = result;
+    this.wake(hub, false);
+  }
+
+  complete(hub: Hub): IteratorResult<R, undefined> {
+    this.unwait(hub);
+    return this.#of.$given(this.#result as Result);
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    this.#of.$unwanted(this, this.#result);
+    super.abandon(hub, slot);
+  }
+}
+
+/** What those get who ask behind the end. */
+const OVER: Result = { index: -1, ok: true, value: undefined, last: true };
+
 /**
  * The iterator that `imap` gives: results in the order of the items.
  * @see `gevent.pool.IMap`, the source.
  */
 export class IMap<R = any> extends IMapUnordered<R> {
-  /** Those that came before their turn. */
   readonly #held = new Map<number, Result>();
   #index = 0;
 
   /** @internal */
-  protected override *$take(): Generator<Park, Result, any> {
-    for (;;) {
-      const held = this.#held.get(this.#index);
-      if (held !== undefined) {
-        this.#held.delete(this.#index++);
-        return held;
-      }
-      const result: Result = yield* this.$queue.get();
-      this.#held.set(result.index, result);
-    }
+  protected override $store(result: Result): void {
+    this.#held.set(result.index, result);
+  }
+
+  /** @internal */
+  protected override $take(): Result | undefined {
+    const result = this.#held.get(this.#index);
+    if (result !== undefined) this.#held.delete(this.#index++);
+    return result;
+  }
+
+  /** @internal */
+  protected override $return(result: Result): void {
+    this.#index = result.index;
+    this.#held.set(result.index, result);
   }
 }
 
