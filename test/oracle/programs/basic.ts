@@ -26,7 +26,7 @@ const LINKS: Pair[] = [
 
 export const basic: Record<string, Op> = {
   sleep: says(16, [], () => ['sleep(0)', 'sleep(0)']),
-  spawn: says(14, [BODY], ([b]) => [`go(spawn, b${b})`, `go(spawn, b${b})`]),
+  spawn: says(22, [BODY], ([b]) => [`go(spawn, b${b})`, `go(spawn, b${b})`]),
   kill: says(5, [7, 5], ([k, how]) => [`at(me, ${k}).kill(${KILLS[how][0]})`, `at(me, ${k}).kill(${KILLS[how][1]})`]),
   order: says(5, [7], ([k]) => [`gevent.kill(at(me, ${k}))`, `kill(at(me, ${k}))`]),
   killSelf: says(1, [5], ([how]) => [

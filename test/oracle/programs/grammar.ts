@@ -70,7 +70,7 @@ export function makeProgram(grammar: Grammar, seed: number): Program {
   if (names.length > 0) {
     // Few kinds a program, so that its greenlets meet.
     const kinds = Array.from({ length: 1 + random(2) }, () => names[random(names.length)]);
-    for (let left = 1 + random(3); left > 0; --left) {
+    for (let left = 1 + random(2); left > 0; --left) {
       const kind = kinds[random(kinds.length)];
       objects.push({ kind, args: draw(grammar.kinds[kind].ranges) });
     }
