@@ -48,12 +48,9 @@ export function notifyPair(row: u32): u32 {
   const putter = nextOf(edge(row));
   wake(getter, row);
   wake(putter, row);
-  if (hasPair(row)) {
-    setNote(row, PASS);
-    pushFront(~row);
-  } else {
-    setNote(row, NONE);
-  }
+  // The pass goes on with what these two do next.
+  setNote(row, PASS);
+  pushFront(~row);
   pushFront(putter); // in front of ~row: this pair before the next
   partnerSlot = putter;
   return getter;

@@ -210,8 +210,8 @@ export class Group {
   $left(greenlet: RawGreenlet): void {
     if (!this.greenlets.delete(greenlet)) return;
     this.dying.delete(greenlet);
-    this.$giveRoom();
     if (this.greenlets.size === 0) this.#empty.set();
+    this.$giveRoom();
   }
 
   // ---- together -------------------------------------------------------------------------------------------------------

@@ -192,7 +192,8 @@ export interface Core {
    *   EVENT      every waiter that was there when the pass began, in order, whatever the flag says by then
    *   SEMAPHORE  the same, but only while permits are left; a waiter of `semAcquire` takes one
    *   LATCH      until the list is empty, those who arrive meanwhile included; the pass ends with an extra NIL
-   *   CHANNEL    one pair: the getter first, then the putter (as an entry at the front of the ring); while pairs are left
+   *   CHANNEL    one pair: the getter first, then the putter (as an entry at the front of the ring); while there are pairs, those
+   *              that these make included; the pass ends with an extra NIL
    *   QUEUE      in turn a putter, if there is room, and its item counts from then on; and a getter, if there is an item;
    *              until neither can go on, which ends the pass with an extra NIL
    *

@@ -522,8 +522,7 @@ export class PureCore implements Core {
     const putter = this.#head[row * 2 + 1];
     this.#woken(getter);
     this.#woken(putter);
-    if (this.#isReady(row)) this.#pushFront(~row);
-    else this.#endPass(row);
+    this.#pushFront(~row); // the pass goes on with what these two do next
     this.readyFront(putter); // in front of ~row: this pair before the next
     this.#partner = putter;
     return getter;

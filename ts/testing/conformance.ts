@@ -1573,7 +1573,7 @@ const CHANNELS: Record<string, Body> = {
       same([core.balance(row), core.waiting(row), entriesOf(core)], [0, 2, [other, ~row]], 'both');
       same(placesOf(core, [putter, getter]), [Place.WAITING, Place.WAITING], 'places');
       same([turn(core), turn(core)], [other, getter], 'what runs');
-      same([core.partner(), entriesOf(core)], [putter, [putter]], 'partner and ring');
+      same([core.partner(), entriesOf(core)], [putter, [putter, ~row]], 'partner and ring');
       same(placesOf(core, [putter, getter]), [Place.READY, Place.LOOSE], 'places');
       same([runAll(core), core.waiting(row)], [[putter], 0], 'trace and waiters');
     }
@@ -1599,7 +1599,7 @@ const CHANNELS: Record<string, Body> = {
     same([turn(core), core.partner()], [g1, p1], 'first pair');
     same(entriesOf(core), [p1, ~row, other], 'ring');
     same([turn(core), turn(core), core.partner()], [p1, g2, p2], 'second pair');
-    same(entriesOf(core), [p2, other], 'ring after the last pair');
+    same(entriesOf(core), [p2, ~row, other], 'ring after the last pair');
     same(runAll(core), [p2, other], 'trace');
     same([core.balance(row), core.waiting(row), core.first(row)], [1, 1, p3], 'who is left');
   },
@@ -1683,7 +1683,7 @@ const CHANNELS: Record<string, Body> = {
     same(runAll(core), [getter, p2], 'trace');
   },
 
-  'pairs that arrive while a pass goes on are served in it; those after its last pair have another'(makeCore) {
+  'pairs that arrive while a pass goes on are served in it, those that its last pair makes as well'(makeCore) {
     const core = makeCore();
     const row = core.rowNew(RowKind.CHANNEL, 0);
     const [p1, p2, p3, p4, g1, g2, g3, g4] = takeMany(core, 8);
@@ -1698,8 +1698,8 @@ const CHANNELS: Record<string, Body> = {
     same([turn(core), turn(core), turn(core), turn(core)], [p1, g2, p2, g3], 'what runs');
     core.chanPut(row, p4);
     core.chanGet(row, g4);
-    same(entriesOf(core), [p3, other, ~row], 'ring');
-    same(runAll(core), [p3, other, g4, p4], 'trace');
+    same(entriesOf(core), [p3, ~row, other], 'ring');
+    same(runAll(core), [p3, g4, p4, other], 'trace');
   },
 
   'first and next show all who wait on a channel, each side in order'(makeCore) {

@@ -341,8 +341,7 @@ class ModelCore implements Core {
         if (getter === undefined || putter === undefined) return this.#passIsOver(row);
         this.#wake(getter.slot);
         this.#wake(putter.slot);
-        if (this.#isReady(row)) this.readyFront(~row);
-        else this.#passIsOver(row);
+        this.readyFront(~row);
         this.readyFront(putter.slot);
         this.#partner = putter.slot;
         return getter.slot;
