@@ -39,6 +39,14 @@ test('no two scenarios have the same name', () => {
   }
 });
 
+test('the twenty canonical interleavings are among them', () => {
+  const names = scenarios.map(({ name }) => name);
+  const numbers = names.map((name) => Number(/^(?:interleaving )?(\d+): /.exec(name)?.[1] ?? 0)).filter((n) => n > 0);
+  expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  const differing = scenarios.filter((one) => one.differs !== undefined).length;
+  console.log(`oracle: ${scenarios.length} scenarios, ${differing} of them with a difference that is meant`);
+});
+
 describe.skipIf(skipped).each(Object.keys(areas))('%s', (area) => {
   for (const one of areas[area]) {
     test.each(CORES)(`${one.name} (%s)`, async (core) => {

@@ -19,12 +19,21 @@ const camel = (name: string) => name.replaceAll(/_(.)/g, (_all, letter: string) 
 // again. And objects that are linked to are kinds of their own, that nobody waits for otherwise: see the scenario of the link that
 // is made while a notification is pending.
 
-/** Without a limit, or with one of 0. */
-const waits = (weight: number, name: string): Op =>
-  says(weight, [3], ([how], o) => [
-    `behind(lambda: ${o}.${name}(${how === 0 ? 'timeout=0' : ''}))`,
-    `behind(() => ${o}.${name}(${how === 0 ? '{ timeout: 0 }' : ''}))`,
-  ]);
+// And nobody waits for what is there: see the scenario of the one whom gevent forgets.
+
+/** A wait without a limit, or with one of 0, unless `ready` says that there is nothing to wait for. */
+const waits = (
+  weight: number,
+  name: string,
+  ready: (o: string) => Pair = (o) => [`${o}.ready()`, `${o}.ready()`],
+): Op =>
+  says(weight, [3], ([how], o) => {
+    const [py, js] = ready(o);
+    return [
+      `behind(lambda: 'ready' if ${py} else ${o}.${name}(${how === 0 ? 'timeout=0' : ''}))`,
+      `behind(() => (${js}) ? 'ready' : ${o}.${camel(name)}(${how === 0 ? '{ timeout: 0 }' : ''}))`,
+    ];
+  });
 
 const ACQUIRES: Pair[] = [MODES[0], MODES[0], ['blocking=False', '{ blocking: false }'], MODES[2]];
 const acquire = says(10, [4], ([how], o) => [`${o}.acquire(${ACQUIRES[how][0]})`, `${o}.acquire(${ACQUIRES[how][1]})`]);
@@ -101,10 +110,7 @@ const queueKind = (name: string, sizes: number, more: Record<string, Op> = {}): 
 
 const groupOps = (more: Record<string, Op>): Record<string, Op> => ({
   spawn: says(12, [BODY], ([b], o) => [`go(${o}.spawn, b${b})`, `go((...a) => ${o}.spawn(...a), b${b})`]),
-  join: says(4, [2], ([how], o) => [
-    `behind(lambda: ${o}.join(${how === 0 ? 'timeout=0' : ''}))`,
-    `behind(() => ${o}.join(${how === 0 ? '{ timeout: 0 }' : ''}))`,
-  ]),
+  join: waits(4, 'join', (o) => [`len(${o}) == 0`, `${o}.length === 0`]),
   length: says(2, [], (_args, o) => [`len(${o})`, `${o}.length`]),
   apply: says(4, [], (_args, o, n) => [
     `${o}.apply(lambda: (log('applied', ${n}), sleep(0), ${n})[2])`,
@@ -144,8 +150,8 @@ export const kinds: Record<string, ObjectKind> = {
         `${o}.setException(new Oops('${n}'))`,
       ]),
       get: says(8, [3], ([how], o) => [
-        `behind(lambda: ${o}.get(${MODES[how][0]}))`,
-        `behind(() => ${o}.get(${MODES[how][1]}))`,
+        `behind(lambda: ${o}.get_nowait() if ${o}.ready() else ${o}.get(${MODES[how][0]}))`,
+        `behind(() => (${o}.ready() ? ${o}.getNowait() : ${o}.get(${MODES[how][1]})))`,
       ]),
       wait: waits(6, 'wait'),
       successful: call(1, 'successful'),
@@ -184,10 +190,7 @@ export const kinds: Record<string, ObjectKind> = {
   queue: queueKind('Queue', 3),
   joinable: queueKind('JoinableQueue', 3, {
     taskDone: call(5, 'task_done'),
-    join: says(4, [2], ([how], o) => [
-      `bool(${o}.join(${how === 0 ? 'timeout=0' : ''}))`,
-      `${o}.join(${how === 0 ? '{ timeout: 0 }' : ''})`,
-    ]),
+    join: waits(4, 'join', (o) => [`${o}.unfinished_tasks == 0`, `${o}.unfinishedTasks === 0`]),
     unfinished: says(1, [], (_args, o) => [`${o}.unfinished_tasks`, `${o}.unfinishedTasks`]),
   }),
   lifo: queueKind('LifoQueue', 3),
@@ -208,10 +211,7 @@ export const kinds: Record<string, ObjectKind> = {
     ops: groupOps({
       full: call(1, 'full'),
       freeCount: call(1, 'free_count'),
-      waitAvailable: says(2, [2], ([how], o) => [
-        `${o}.wait_available(${how === 0 ? 'timeout=0' : ''})`,
-        `${o}.waitAvailable(${how === 0 ? '{ timeout: 0 }' : ''})`,
-      ]),
+      waitAvailable: waits(2, 'wait_available', (o) => [`not ${o}.full()`, `!${o}.full()`]),
     }),
   },
 

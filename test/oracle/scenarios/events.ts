@@ -329,6 +329,53 @@ export const events = [
     },
   ),
 
+  differs(
+    {
+      why: 'gevent forgets who came while a notification was pending when the last of those it was for leaves; here he is told',
+      gevent: ['comes', 'killed GreenletExit', 'over'],
+      here: ['comes', 'killed GreenletExit', 'woken true', 'over'],
+    },
+    'Event: who is to be notified is killed, and another had come meanwhile',
+    `
+    e = Event()
+    def first():
+        try:
+            e.wait()
+        except GreenletExit as ex:
+            log('killed', ex)
+    def second():
+        log('comes')
+        log('woken', e.wait())
+    g = spawn(first)
+    sleep(0)
+    spawn(second)
+    gevent.kill(g)
+    e.set()
+    sleep(T)
+    log('over')
+    `,
+    function* (log) {
+      const e = new Event();
+      const g = spawn(function* (): Body {
+        try {
+          yield* e.wait();
+        } catch (ex) {
+          log('killed', ex);
+          throw ex;
+        }
+      });
+      yield* sleep(0);
+      spawn(function* (): Body {
+        log('comes');
+        log('woken', yield* e.wait());
+      });
+      kill(g);
+      e.set();
+      yield* sleep(T);
+      log('over');
+    },
+  ),
+
   same(
     'AsyncResult: set wakes those who wait; the newest value wins',
     `
