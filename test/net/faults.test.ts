@@ -1,0 +1,312 @@
+// What goes wrong goes wrong everywhere: a kill, a Timeout and a reset by the peer at every switch of an exchange, descriptors
+// that run out, peers that vanish, a thousand connections of which a third are killed. Nothing may be left.
+
+import { spawn as child } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Greenlet, joinall, kill, sleep, spawn, Timeout } from '../../ts/index.ts';
+import { StreamServer } from '../../ts/net/server.ts';
+import * as S from '../../ts/net/socket.ts';
+import { CORES, told } from '../support/cores.ts';
+import { realWorld } from '../support/real.ts';
+
+type Body<T = any> = Generator<any, T, any>;
+
+const LINUX = process.platform === 'linux';
+const descriptors = (): number => readdirSync('/proc/self/fd').length;
+
+/** The descriptors are as many as before, soon. */
+async function expectDescriptors(before: number): Promise<void> {
+  for (let i = 0; i < 200 && descriptors() > before; ++i) await sleep(0.01);
+  expect(descriptors()).toBeLessThanOrEqual(before);
+}
+
+const BIG = Buffer.alloc(3 * 2 ** 20, 'x');
+
+/** A conversation with every kind of wait in it: connect, lines, exact reads, a large answer, half-close, end. */
+function* ask(address: S.Address, mine: { socket?: S.socket }): Body<string> {
+  const socket = yield* S.createConnection(address);
+  mine.socket = socket;
+  const file = socket.makefile('rb');
+  try {
+    yield* socket.sendall('hello\n');
+    const line = String(yield* file.readline());
+    yield* socket.sendall(BIG);
+    socket.shutdown(S.SHUT_WR);
+    const rest: Buffer = yield* file.read();
+    return `${line}${rest.length}`;
+  } finally {
+    file.close();
+    socket.close();
+  }
+}
+
+function* answer(socket: S.socket): Body<void> {
+  const file = socket.makefile('rb');
+  try {
+    const line = yield* file.readline();
+    yield* socket.sendall(line);
+    const into = new Uint8Array(65536);
+    let got = 0;
+    for (;;) {
+      const count = yield* socket.recvInto(into);
+      if (count === 0) break;
+      got += count;
+      yield* sleep(0);
+    }
+    yield* socket.sendall(Buffer.alloc(got));
+  } finally {
+    file.close();
+  }
+}
+
+const WHOLE = `hello\n${BIG.length}`;
+
+describe.each(CORES)('on the %s core', (core) => {
+  test.each([
+    ['kill', 'client'],
+    ['kill', 'server'],
+    ['timeout', 'client'],
+    ['timeout', 'server'],
+    ['reset', 'client'],
+    ['reset', 'server'],
+  ] as const)('%s of the %s at every switch of an exchange', { timeout: 60_000 }, async (how, who) => {
+    const { hub, reported } = realWorld(core);
+    const before = LINUX ? descriptors() : 0;
+    let hits = 0;
+    // Later switches repeat what earlier ones were: bytes of the large answer.
+    for (let at = 1; at <= 40; ++at) {
+      const handlers: Greenlet[] = [];
+      const theirs: { socket?: S.socket } = {};
+      const mine: { socket?: S.socket } = {};
+      const server = new StreamServer(
+        ['127.0.0.1', 0],
+        function* (socket) {
+          theirs.socket = socket;
+          yield* answer(socket);
+        },
+        {
+          spawn: (fn, ...args) => {
+            const handler = spawn(fn as () => void, ...(args as []));
+            (handler as Greenlet).$quiet = true;
+            handlers.push(handler as never);
+            return handler;
+          },
+        },
+      );
+      await server.start();
+      const asking = spawn(ask, server.address, mine);
+      asking.$quiet = true;
+      let count = 0;
+      let hit = false;
+      hub.tracer = (_event, _origin, target) => {
+        const victim = who === 'client' ? asking : handlers[0];
+        if (hit || victim === undefined || target !== victim || ++count < at) return;
+        hit = true;
+        if (how === 'kill') kill(victim);
+        else if (how === 'timeout') new Timeout(0).start();
+        else {
+          const node = (who === 'client' ? theirs : mine).socket?.$node;
+          node?.resetAndDestroy();
+        }
+      };
+      await joinall([asking]);
+      await joinall(handlers);
+      hub.tracer = null;
+      server.stop();
+      if (!hit) expect(asking.value).toBe(WHOLE);
+      else ++hits;
+      // Whatever it was, the connection is gone on both sides.
+      expect([mine.socket?.closed ?? true, theirs.socket?.closed ?? true]).toEqual([true, true]);
+      if (!hit) break;
+    }
+    expect(hits).toBeGreaterThan(3);
+    reported();
+    if (LINUX) await expectDescriptors(before);
+  });
+
+  test('bytes that came are there after a kill and a timeout, whatever waited for them', async () => {
+    realWorld(core);
+    const [a, b] = await S.socketpair();
+    const waits = [
+      () => b.recv(),
+      () => b.recvInto(new Uint8Array(3)),
+      () => b.makefile('rb').read(1000),
+      () => b.makefile('rb').readline(),
+      () => b.makefile('r').read(1000),
+    ];
+    let sent = '';
+    for (let i = 0; i < 50; ++i) {
+      const wait = waits[i % waits.length];
+      const g = spawn(function* () {
+        yield* wait() as any;
+      });
+      g.$quiet = true;
+      await sleep(0);
+      const text = `${i} `;
+      const sender = spawn(function* () {
+        yield* a.sendall(text);
+      });
+      // In the same turn as the bytes, before or behind them.
+      await sender.join();
+      if (i % 2) await sleep(0);
+      const dead = g.dead;
+      await g.kill();
+      if (!dead) sent += text;
+      else {
+        // It got what there was.
+        sent = '';
+      }
+    }
+    a.shutdown(S.SHUT_WR);
+    const file = b.makefile('r');
+    const rest = await file.read();
+    expect(rest.endsWith(sent)).toBe(true);
+    expect(sent.length).toBeGreaterThan(0);
+    a.close();
+    b.detach();
+  });
+
+  test('a half-open peer is found by a timeout', async () => {
+    realWorld(core);
+    const server = new StreamServer(['127.0.0.1', 0], function* (socket) {
+      socket.settimeout(0.02);
+      try {
+        yield* socket.recv();
+      } catch (error) {
+        yield* socket.sendall(told(error));
+      }
+    });
+    await server.start();
+    const [host, port] = server.address as S.InetAddress;
+    const silent = net.connect(port, host);
+    const text = await new Promise<string>((resolve) => silent.once('data', (data) => resolve(String(data))));
+    expect(text).toBe('SocketTimeout [ETIMEDOUT]: timed out');
+    silent.destroy();
+    server.stop();
+    await sleep(0.02);
+  });
+
+  test.runIf(LINUX)(
+    'a thousand connections, a third killed: descriptors, greenlets and counters are as before',
+    {
+      timeout: 60_000,
+    },
+    async () => {
+      const { hub } = realWorld(core);
+      const before = descriptors();
+      const handlers: Greenlet[] = [];
+      const server = new StreamServer(
+        ['127.0.0.1', 0],
+        function* (socket) {
+          for (;;) {
+            const data = yield* socket.recv();
+            if (data.length === 0) return;
+            yield* socket.sendall(data);
+          }
+        },
+        {
+          backlog: 1000,
+          spawn: (fn, ...args) => handlers.push(spawn(fn as () => void, ...(args as [])) as never),
+        },
+      );
+      await server.start();
+      function* client(i: number): Body<number> {
+        const socket = yield* S.createConnection(server.address);
+        let answers = 0;
+        try {
+          for (let round = 0; round < 3; ++round) {
+            yield* socket.sendall(`${i}`);
+            if ((yield* socket.recv()).length === 0) break;
+            ++answers;
+            yield* sleep(0.02);
+          }
+        } catch {
+          // Reset by the killed one.
+        } finally {
+          socket.close();
+        }
+        return answers;
+      }
+      const clients = Array.from({ length: 1000 }, (_unused, i) => spawn(client, i));
+      while (handlers.length < 1000) await sleep(0.005);
+      for (let i = 0; i < 1000; i += 3) handlers[i].kill({ block: false });
+      await joinall(clients, { raiseError: true });
+      await joinall(handlers);
+      expect(clients.filter((g) => g.value === 3).length).toBeGreaterThanOrEqual(666);
+      await server.stop();
+      expect(hub.statistics().greenlets).toBe(0);
+      await expectDescriptors(before);
+    },
+  );
+});
+
+describe('in a process with few descriptors', () => {
+  test.runIf(LINUX)(
+    'a server whose descriptors run out serves again when there are some',
+    { timeout: 60_000 },
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'gw-'));
+      onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+      const file = join(directory, 'program.mts');
+      const source = `
+      import { StreamServer } from '#net/server.ts';
+      const server = new StreamServer(['127.0.0.1', 0], function* (socket) {
+        for (;;) {
+          const data = yield* socket.recv();
+          if (data.length === 0) return;
+          yield* socket.sendall(data);
+        }
+      });
+      await server.start();
+      console.log(server.serverPort);
+      await server.serveForever();
+    `;
+      writeFileSync(file, source.replaceAll(/from '#/g, `from '${new URL('../../ts/', import.meta.url).href}`));
+      const running = child('bash', ['-c', `ulimit -n 60; exec "$0" "$1"`, process.execPath, file], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      onTestFinished(() => void running.kill('SIGKILL'));
+      let stderr = '';
+      running.stderr.on('data', (data) => (stderr += data));
+      const port = await new Promise<number>((resolve) => running.stdout.once('data', (data) => resolve(Number(data))));
+      const open = await Promise.all(
+        Array.from(
+          { length: 120 },
+          () =>
+            new Promise<net.Socket>((resolve) => {
+              const socket = net.connect(port, '127.0.0.1', () => resolve(socket));
+              socket.on('error', () => resolve(socket));
+            }),
+        ),
+      );
+      const echoes = (socket: net.Socket): Promise<boolean> =>
+        new Promise((resolve) => {
+          if (socket.destroyed) return resolve(false);
+          const timer = setTimeout(resolve, 300, false);
+          socket.once('data', () => {
+            clearTimeout(timer);
+            resolve(true);
+          });
+          socket.once('close', () => resolve(false));
+          socket.write('x');
+        });
+      const served = (await Promise.all(open.map(echoes))).filter(Boolean).length;
+      expect(served).toBeGreaterThan(10);
+      expect(served).toBeLessThan(60);
+      for (const socket of open) socket.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      let again = false;
+      for (let i = 0; i < 30 && !again; ++i) {
+        const socket = net.connect(port, '127.0.0.1');
+        socket.on('error', () => {});
+        again = await echoes(socket);
+        socket.destroy();
+      }
+      expect([again, running.exitCode, stderr.includes('uncaught')]).toEqual([true, null, false]);
+    },
+  );
+});
