@@ -1,7 +1,9 @@
 // Each example runs as a user would run it, in a process of its own, on the sources; its whole output is compared.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -40,6 +42,29 @@ function start(name: string, ...args: string[]) {
 
 const clean = { stderr: '', code: 0, signal: null };
 const lines = (...all: string[]): string => `${all.join('\n')}\n`;
+
+/** What an example prints until a line with `text` came. */
+function printed(child: ReturnType<typeof start>['child'], text: string): Promise<string> {
+  let all = '';
+  return new Promise((resolve) => {
+    child.stdout.on('data', (data: string) => {
+      all += data;
+      if (all.includes(text)) resolve(all);
+    });
+  });
+}
+
+/** Ask a port of ours, and give what came until the other end closed. */
+function ask(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.end(text);
+  let got = '';
+  socket.setEncoding('utf8').on('data', (data) => (got += data));
+  return new Promise((resolve, reject) => {
+    socket.on('error', reject);
+    socket.on('close', () => resolve(got));
+  });
+}
 
 // Generous: several processes start, perhaps on a busy machine.
 describe('examples', { timeout: 60_000 }, () => {
@@ -261,5 +286,54 @@ describe('examples', { timeout: 60_000 }, () => {
         'stopped, requests under way: 0',
       ),
     });
+  });
+
+  test('echo-server: lines come back until quit; SIGTERM stops it', async () => {
+    const { child, ended } = start('echo-server', '0');
+    const port = Number(/port (\d+)/.exec(await printed(child, 'on port'))?.[1]);
+    expect(await ask(port, 'one\ntwo\nquit\nthree\n')).toBe(
+      'Welcome to the echo server! Type quit to exit.\r\none\ntwo\n',
+    );
+    expect(await ask(port, 'last')).toBe('Welcome to the echo server! Type quit to exit.\r\nlast');
+    child.kill('SIGTERM');
+    const { stdout, ...rest } = await ended;
+    expect(rest).toMatchObject(clean);
+    expect(stdout.replaceAll(/127\.0\.0\.1:\d+/g, 'A')).toBe(
+      lines(
+        `starting echo server on port ${port}`,
+        'new connection from A',
+        'echoed "one\\n"',
+        'echoed "two\\n"',
+        'client quit: A',
+        'new connection from A',
+        'echoed "last"',
+        'client disconnected: A',
+        'stopped',
+      ),
+    );
+  });
+
+  test('port-forwarder: both ways, halves closed one by one, and an error for a target that is not there', async () => {
+    const echo = createServer({ allowHalfOpen: true }, (socket) => void socket.pipe(socket)).listen(0, '127.0.0.1');
+    await once(echo, 'listening');
+    const target = (echo.address() as AddressInfo).port;
+    const { child, ended } = start('port-forwarder', '0', `127.0.0.1:${target}`);
+    const port = Number(/port (\d+)/.exec(await printed(child, 'forwarding'))?.[1]);
+    const text = 'x'.repeat(1_000_000);
+    expect(await Promise.all([ask(port, text), ask(port, 'short')])).toEqual([text, 'short']);
+    echo.close();
+    await once(echo, 'close');
+    expect(await ask(port, '')).toBe('');
+    child.kill('SIGTERM');
+    const { stdout, ...rest } = await ended;
+    expect(rest).toMatchObject(clean);
+    expect(stdout.match(/connected|done|failed|stopped/g)?.sort()).toEqual([
+      'connected',
+      'connected',
+      'done',
+      'done',
+      'failed',
+      'stopped',
+    ]);
   });
 });
