@@ -222,6 +222,19 @@ describe.each(CORES)('on the %s core', (core) => {
     expect(reported()).toEqual([expect.stringMatching(/^Error: handler failed \| <Greenlet .* failed with Error$/)]);
   });
 
+  test('files that a handler left open do not keep its connection', async () => {
+    realWorld(core);
+    await run(function* () {
+      const server = new StreamServer(['127.0.0.1', 0], function* (socket) {
+        const file = socket.makefile('rw', { buffering: 1000 });
+        yield* file.write((yield* file.readline()).toUpperCase());
+      });
+      yield* server.start();
+      expect(yield* ask(server.address, 'line\n')).toBe('LINE\n');
+      server.stop();
+    });
+  });
+
   test('a handler that is killed closes its connection, async ones too', async () => {
     realWorld(core);
     await run(function* () {

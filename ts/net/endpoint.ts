@@ -79,7 +79,8 @@ export class Socket {
   #peer: Address | null = null;
   #limitMs = defaultTimeoutMs;
   #ref = true;
-  #files = 0;
+  /** Open files of makefile(): they keep the connection. */
+  readonly #files = new Set<StreamFile<any>>();
   #closed = false;
   #gone = false;
   #recv: Recv | null = null;
@@ -498,11 +499,11 @@ export class Socket {
   makefile(mode?: 'r' | 'w' | 'rw', options?: FileOptions): StreamFile<string>;
   makefile(mode: FileMode = 'r', options: FileOptions = {}): StreamFile<any> {
     this.$open('makefile');
-    const file = new StreamFile(this.$reader, this.$writer, mode, options, () => {
-      --this.#files;
-      if (this.#closed && this.#files === 0) this.#release();
+    const file: StreamFile<any> = new StreamFile<any>(this.$reader, this.$writer, mode, options, () => {
+      this.#files.delete(file);
+      if (this.#closed && this.#files.size === 0) this.#release();
     });
-    ++this.#files;
+    this.#files.add(file);
     return file;
   }
 
@@ -524,7 +525,13 @@ export class Socket {
     if (this.#closed) return;
     this.#closed = true;
     this.#recv = null;
-    if (this.#files === 0) this.#release();
+    if (this.#files.size === 0) this.#release();
+  }
+
+  /** @internal Close it and its files: who served it is done with it, and nobody collects what was left open. */
+  $finish(): void {
+    this.close();
+    for (const file of [...this.#files]) file.close();
   }
 
   #release(): void {

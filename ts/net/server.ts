@@ -147,7 +147,7 @@ export class StreamServer extends BaseServer {
   }
 
   protected override doClose(socket: unknown): void {
-    (socket as Socket).close();
+    (socket as Socket).$finish();
   }
 
   protected override $handler(): Handle {
@@ -160,7 +160,7 @@ export class StreamServer extends BaseServer {
     try {
       yield* settle((this.$handle as Handle)(secure, address));
     } finally {
-      secure.close();
+      secure.$finish();
     }
   }
 
