@@ -33,7 +33,8 @@ export const basic: Record<string, Op> = {
     `gs[int(me[1:])].kill(${KILLS[how][0]}) if gs[int(me[1:])] is not None else None`,
     `gs[Number(me.slice(1))]?.kill(${KILLS[how][1]})`,
   ]),
-  killall: says(2, [7, 7, 3], ([j, k, how]) => [
+  // Nor this: what has ended in the instant of the timeout was in time.
+  killall: says(2, [7, 7, 2], ([j, k, how]) => [
     `gevent.killall([at(me, ${j}), at(me, ${k})]${how === 0 ? '' : `, ${MODES[how][0]}`})`,
     `killall([at(me, ${j}), at(me, ${k})], ${MODES[how][1] || '{}'})`,
   ]),

@@ -1122,4 +1122,40 @@ export const greenlets = [
       log('joined');
     },
   ),
+
+  differs(
+    {
+      why: 'what has ended when the timeout is delivered was in time, as for get',
+      gevent: ['Timeout true'],
+      here: ['none true'],
+    },
+    'killall: the last one ends in the instant of the timeout',
+    `
+    def victim():
+        try:
+            sleep(10 * T)
+        finally:
+            sleep(T)
+    g = spawn(victim)
+    def lagging():
+        import time
+        time.sleep(3 * T)
+    sleep(0)
+    spawn_later(0, spawn, lagging)
+    e = told(lambda: gevent.killall([g], timeout=T))
+    log(e, g.dead)
+    `,
+    function* (log) {
+      const g = spawn(function* (): Body {
+        try {
+          yield* sleep(10 * T);
+        } finally {
+          yield* sleep(T);
+        }
+      });
+      yield* sleep(0);
+      const e = yield* told(() => killall([g], { timeout: T }));
+      log(e, g.dead);
+    },
+  ),
 ];
