@@ -150,6 +150,72 @@ describe.each(CORES)('on the %s core', (core) => {
     });
   });
 
+  describe('the order of ends, as gevent has it', () => {
+    test('who kills goes on when the order was carried out, in front of those who joined before', () => {
+      const { hub, clock, trace, log } = world(core);
+      const victim = spawn(sleeper);
+      spawn(function* () {
+        yield* victim.join();
+        trace('joined');
+      });
+      victim.rawlink(() => trace('link'));
+      spawn(function* () {
+        yield* sleep(0);
+        yield* victim.kill();
+        trace('killed', victim.dead);
+        spawn(() => trace('spawned'));
+      });
+      clock.advance();
+      // The link was made before the joiner ran.
+      expect(log).toEqual(['killed true', 'link', 'joined', 'spawned']);
+      expect(leftIn(hub)).toEqual({});
+    });
+
+    test('who kills itself dies behind what was ready', () => {
+      const { clock, trace, log } = world(core);
+      spawn(function* () {
+        spawn(() => trace('other'));
+        try {
+          yield* (getcurrent() as Greenlet).kill();
+        } finally {
+          trace('dies');
+        }
+      });
+      clock.advance();
+      expect(log).toEqual(['other', 'dies']);
+    });
+
+    test('one that is killed while it waits in a kill leaves no row behind', () => {
+      const { hub, clock } = world(core);
+      const resists = spawn(function* (): Body {
+        try {
+          yield* sleep(1);
+        } finally {
+          yield* sleep(1);
+        }
+      });
+      const killer = spawn(function* () {
+        yield* resists.kill();
+      });
+      clock.advance();
+      kill(killer);
+      clock.advance(3);
+      expect([killer.dead, resists.dead, leftIn(hub)]).toEqual([true, true, {}]);
+    });
+
+    test('joinall told of the last end, and then again by who goes on from it', () => {
+      const { clock, trace, log } = world(core);
+      const all = [spawn(sleeper, 0), spawn(sleeper, 0)];
+      spawn(function* () {
+        yield* joinall(all);
+        all[1].rawlink(() => trace('link'));
+        spawn(() => trace('spawned'));
+      });
+      clock.advance();
+      expect(log).toEqual(['link', 'spawned']);
+    });
+  });
+
   describe('making and starting', () => {
     test('what is no function is refused when it is made, with the value in the message', () => {
       const { hub } = world(core);
