@@ -10,6 +10,7 @@ import { sleepers } from './sleepers.ts';
 import { spawn } from './spawn.ts';
 import { switching } from './switch.ts';
 import { event, links, queue, semaphore, waiters } from './sync.ts';
+import { tcpEcho } from './tcp.ts';
 import { timers } from './timers.ts';
 
 export const CASES: readonly Case[] = [
@@ -28,6 +29,7 @@ export const CASES: readonly Case[] = [
   coldImport,
   poolMap,
   httpHello,
+  tcpEcho,
   guests,
   guestDepth,
   guestSpawn,
