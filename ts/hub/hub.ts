@@ -428,10 +428,11 @@ export class Hub extends RawGreenlet {
 
   /**
    * @internal The same, for an event of the platform's. Another round of the platform's costs 3 us, where an echo over TCP
-   * takes 14; so an event that comes alone is served right behind itself, in a microtask. Of events that come together
-   * each would pay for a slice: a look now and then tells which it is.
+   * takes 13; so an event that comes alone is served at once: here and now if `clean`, when nobody's code is on the stack but
+   * the platform's, else in a microtask. Of events that come together each would pay for a slice: a look now and then tells
+   * which it is.
    */
-  kickIo(): void {
+  kickIo(clean: boolean): void {
     if (this.#draining || this.#destroyed) return;
     if (this.#scheduled) {
       ++this.#together;
@@ -440,7 +441,8 @@ export class Hub extends RawGreenlet {
     this.#scheduled = true;
     if (this.#alone > 0) {
       --this.#alone;
-      later(this.#tick);
+      if (clean) this.#run(true);
+      else later(this.#tick);
       return;
     }
     this.#together = 0;

@@ -54,6 +54,12 @@ export interface StopOptions {
   timeout?: Limit;
 }
 
+/** Something that is being handled, and its place in the list of these; -1: no longer. */
+interface Served {
+  readonly args: unknown[];
+  at: number;
+}
+
 /** What all servers share. @see `gevent.baseserver.BaseServer`, the source. */
 export abstract class BaseServer {
   /** Seconds that accepting pauses after an error, at first and at most. */
@@ -85,7 +91,8 @@ export abstract class BaseServer {
   #starting: Order<void> | null = null;
   #stopping: Greenlet<void> | null = null;
   readonly #stopped = new Event();
-  readonly #served = new Set<readonly unknown[]>();
+  /** What is being handled; each knows its place, so that leaving is one step. */
+  readonly #served: Served[] = [];
   readonly #onRoom = (): void => {
     this.#awaitsRoom = false;
     if (this.#accepting) this.#watch();
@@ -204,12 +211,13 @@ export abstract class BaseServer {
   protected doHandle(...args: unknown[]): void {
     const handle = this.$handler();
     const spawn = this.#spawn;
-    this.#served.add(args);
+    const served: Served = { args, at: this.#served.length };
+    this.#served.push(served);
     try {
-      if (spawn === null) return this.#inHub(handle, args);
-      spawn(serving(handle), this, handle, args);
+      if (spawn === null) return this.#inHub(handle, served);
+      spawn(serving(handle), this, handle, served);
     } catch (error) {
-      this.$served(args);
+      this.$served(served);
       throw error;
     }
   }
@@ -219,9 +227,9 @@ export abstract class BaseServer {
     return this.#handle as Handle;
   }
 
-  #inHub(handle: Handle, args: unknown[]): void {
+  #inHub(handle: Handle, served: Served): void {
     try {
-      const result = handle(...args);
+      const result = handle(...served.args);
       if (isBody(result) || isThenable(result)) {
         // A generator has not begun, an operation is never consumed; a promise's failure must not go unheard.
         if (result instanceof Promise) result.catch((error: unknown) => this.hub.$route(this, error));
@@ -231,13 +239,21 @@ export abstract class BaseServer {
         );
       }
     } finally {
-      this.$served(args);
+      this.$served(served);
     }
   }
 
   /** @internal B4 */
-  $served(args: readonly unknown[]): void {
-    if (this.#served.delete(args)) this.doClose(...args);
+  $served(served: Served): void {
+    const { args, at } = served;
+    if (at < 0) return;
+    served.at = -1;
+    const last = this.#served.pop() as Served;
+    if (last !== served) {
+      last.at = at;
+      this.#served[at] = last;
+    }
+    this.doClose(...args);
   }
 
   /** True if after this error there is nothing to accept from. */
@@ -454,25 +470,35 @@ function* draining(server: BaseServer, pool: PoolLike, timeout: Limit): Generato
 }
 
 const AsyncFunction = (async () => {}).constructor;
+const GeneratorFunction = function* () {}.constructor;
 
 /** The body that handles one connection with `handle`. */
 function serving(handle: Handle): Handle {
-  return handle.constructor === AsyncFunction ? servingAsync : servingBody;
+  const kind = handle.constructor;
+  return kind === GeneratorFunction ? servingGenerator : kind === AsyncFunction ? servingAsync : servingBody;
 }
 
-function* servingBody(server: BaseServer, handle: Handle, args: unknown[]): Generator<Park, void, any> {
+function* servingGenerator(server: BaseServer, handle: Handle, served: Served): Generator<Park, void, any> {
   try {
-    yield* settle(handle(...args));
+    yield* handle(...served.args) as Generator<Park, unknown, any>;
   } finally {
-    server.$served(args);
+    server.$served(served);
+  }
+}
+
+function* servingBody(server: BaseServer, handle: Handle, served: Served): Generator<Park, void, any> {
+  try {
+    yield* settle(handle(...served.args));
+  } finally {
+    server.$served(served);
   }
 }
 
 // A body of its own, so that a kill reaches what it awaits.
-async function servingAsync(server: BaseServer, handle: Handle, args: unknown[]): Promise<void> {
+async function servingAsync(server: BaseServer, handle: Handle, served: Served): Promise<void> {
   try {
-    await handle(...args);
+    await handle(...served.args);
   } finally {
-    server.$served(args);
+    server.$served(served);
   }
 }

@@ -80,7 +80,7 @@ export class Socket {
   #limitMs = defaultTimeoutMs;
   #ref = true;
   /** Open files of makefile(): they keep the connection. */
-  readonly #files = new Set<StreamFile<any>>();
+  #files: Set<StreamFile<any>> | null = null;
   #closed = false;
   #gone = false;
   #recv: Recv | null = null;
@@ -500,9 +500,10 @@ export class Socket {
   makefile(mode: FileMode = 'r', options: FileOptions = {}): StreamFile<any> {
     this.$open('makefile');
     const file: StreamFile<any> = new StreamFile<any>(this.$reader, this.$writer, mode, options, () => {
-      this.#files.delete(file);
-      if (this.#closed && this.#files.size === 0) this.#release();
+      this.#files?.delete(file);
+      if (this.#closed && !this.#files?.size) this.#release();
     });
+    this.#files ??= new Set();
     this.#files.add(file);
     return file;
   }
@@ -525,13 +526,13 @@ export class Socket {
     if (this.#closed) return;
     this.#closed = true;
     this.#recv = null;
-    if (this.#files.size === 0) this.#release();
+    if (!this.#files?.size) this.#release();
   }
 
   /** @internal Close it and its files: who served it is done with it, and nobody collects what was left open. */
   $finish(): void {
     this.close();
-    for (const file of [...this.#files]) file.close();
+    for (const file of [...(this.#files ?? [])]) file.close();
   }
 
   #release(): void {

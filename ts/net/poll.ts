@@ -325,8 +325,11 @@ export class IoWatcher extends Watcher {
   #fire(events: number): void {
     const callback = this.callback as AnyFunction;
     this.$call(callback, this.#passEvents ? [events, ...this.args] : this.args);
-    // As long as it is ready, once a turn: the platform looks for events in between. What is closed says so once.
-    if (!this.#active || this.#again || this.#poll.state() & CLOSED) return;
+    // As long as it is ready, once a turn: the platform looks for events in between. What is closed says so once; what is not
+    // ready tells of it when it is.
+    if (!this.#active || this.#again) return;
+    const state = this.#poll.state();
+    if (state & CLOSED || (state & (this.events | FAULT)) === 0) return;
     this.#again = true;
     this.loop.$hub.host.soon(() => {
       this.#again = false;

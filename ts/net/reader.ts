@@ -6,6 +6,7 @@
 //   N3  the queue holds HIGH bytes, or what one wait asked for, and one chunk of Node's (64 KB)
 
 import { Buffer } from 'node:buffer';
+import { Socket as NodeSocket } from 'node:net';
 import type { Hub } from '../hub/hub.ts';
 import { Operation, SingleUse } from '../hub/operation.ts';
 import { expired, limitMs } from '../limit.ts';
@@ -63,6 +64,7 @@ export class Reader {
   #most = HIGH;
   #enough: Enough | null = null;
   #shut = false;
+  #clean = false;
   #target: Target | null = null;
   #stream: Source | null = null;
   readonly #onData = (chunk: Buffer | string): void => {
@@ -70,6 +72,8 @@ export class Reader {
   };
   readonly #onEnd = (): void => this.finish(null);
   readonly #onClose = (): void => {
+    // Mostly closed by us: an error that nobody will read costs as much as an echo.
+    if (this.closed || this.ended) return;
     const stream = this.#stream as Source;
     this.finish(stream.readableEnded ? null : new SocketError('ECONNABORTED', 'the stream was closed before its end'));
   };
@@ -81,6 +85,8 @@ export class Reader {
   /** Read from `stream`. `data` false: its bytes come through arrived() instead of events. */
   attach(stream: Source, data: boolean): void {
     this.#stream = stream;
+    // Nobody pushes into a socket but Node, from its event loop.
+    this.#clean = stream instanceof NodeSocket;
     if (data) {
       // Paused before, so that the listener starts nothing (N2).
       stream.pause();
@@ -124,9 +130,9 @@ export class Reader {
       this.#flowing = false;
       this.#stream?.pause();
     }
-    const enough = this.#enough;
-    if (enough === null || enough()) this.side.wake();
     if (this.side.watched) this.side.changed();
+    const enough = this.#enough;
+    if (enough === null || enough()) this.side.wake(this.#clean);
     return this.#flowing;
   }
 
@@ -138,7 +144,7 @@ export class Reader {
       target.into.set(buffer.subarray(0, fits));
       target.filled = fits;
       if (fits === length) {
-        this.side.wake();
+        this.side.wake(this.#clean);
         return this.#flowing;
       }
       return this.arrived(Buffer.from(buffer.subarray(fits, length)));

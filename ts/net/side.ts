@@ -82,14 +82,14 @@ export class Side implements RowOwner {
     return hub.core.why(slot) === Why.TIMED_OUT;
   }
 
-  /** The waiter's turn comes, at the back of the ring. */
-  wake(): void {
+  /** The waiter's turn comes, at the back of the ring. @param clean - only the platform's code is on the stack: see `kickIo` */
+  wake(clean = false): void {
     if (!this.#parked) return;
     this.#parked = false;
     const hub = this.#hub as Hub;
     // Nobody is in the row if its time was up and its turn is coming: it needs no other.
     if (hub.core.wakeOne(this.#row) === NIL) return;
-    if (active !== hub) hub.kickIo();
+    if (active !== hub) hub.kickIo(clean);
   }
 
   /** Nobody will wait any more: the row goes, as soon as nobody does. */

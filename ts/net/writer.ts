@@ -67,7 +67,10 @@ export class Writer {
     this.#flushed();
   };
   readonly #onDrain = (): void => this.#flushed();
-  readonly #onClose = (): void => this.fail(new SocketError('EPIPE', 'write: EPIPE: the stream was closed'));
+  readonly #onClose = (): void => {
+    if (this.closed || this.error !== null) return;
+    this.fail(new SocketError('EPIPE', 'write: EPIPE: the stream was closed'));
+  };
 
   constructor(what: string) {
     this.side = new Side(what);
