@@ -11,7 +11,6 @@ import { Event } from '../event.ts';
 import { GeventError } from '../exceptions.ts';
 import { Framed } from '../framed.ts';
 import { spawnRaw } from '../gevent.ts';
-import type { Greenlet } from '../gevent-greenlet.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Watcher } from '../hub/loop.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -23,7 +22,7 @@ import { isThenable, settle } from '../unwind.ts';
 import { type Address, type AddressFamily, parseAddress } from './address.ts';
 import { Socket } from './endpoint.ts';
 import { SocketError } from './errors.ts';
-import { Order } from './order.ts';
+import { carryOut, Order } from './order.ts';
 import { READ } from './poll.ts';
 
 /** Whose `spawn` runs handlers, with a limit of its own perhaps. */
@@ -89,7 +88,7 @@ export abstract class BaseServer {
   #accepting = false;
   #closed = false;
   #starting: Order<void> | null = null;
-  #stopping: Greenlet<void> | null = null;
+  #stopping: Order<void> | null = null;
   readonly #stopped = new Event();
   /** What is being handled; each knows its place, so that leaving is one step. */
   readonly #served: Served[] = [];
@@ -420,8 +419,11 @@ export abstract class BaseServer {
     if (typeof timeout === 'number') toWaitMs(timeout, 'stop(timeout)');
     this.close();
     if (this.pool === null) return Order.done('stop', undefined);
-    this.#stopping ??= this.hub.spawn(draining, this, this.pool, timeout);
-    return this.#stopping.join() as Operation<void>;
+    const { pool } = this;
+    this.#stopping ??= carryOut(this.hub, 'stop', () => draining(this, pool, timeout));
+    const own = new Order<void>('stop');
+    this.#stopping.follow(own);
+    return own;
   }
 
   /** @internal Killed before they began, handlers have closed nothing. */

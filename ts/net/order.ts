@@ -4,6 +4,7 @@
 import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { RowWait } from '../hub/operation.ts';
+import type { Park } from '../hub/protocol.ts';
 import { hubHere } from '../limit.ts';
 
 export class Order<T> extends RowWait<T> {
@@ -100,4 +101,17 @@ export class Order<T> extends RowWait<T> {
   override abandon(hub: Hub): void {
     this.#leave(hub);
   }
+}
+
+/** Have `body` run in a greenlet of its own, as an order: a failure that nobody waits for is reported. */
+export function carryOut<T>(hub: Hub, what: string, body: () => Generator<Park, T, any>): Order<T> {
+  const order = new Order<T>(what);
+  const work = hub.spawn(body);
+  work.$quiet = true;
+  work.rawlink((done) => {
+    if (done.successful()) return order.settle(done.value as T);
+    if (!order.heard) hub.$route(done, done.exception);
+    order.fail(done.exception);
+  });
+  return order;
 }

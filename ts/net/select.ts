@@ -4,6 +4,7 @@
 import { describe, type Seconds } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import type { Operation } from '../hub/operation.ts';
+import { limitMs } from '../limit.ts';
 import type { Limit } from '../timeout.ts';
 import { badDescriptor, SocketError } from './errors.ts';
 import { CLOSED, FAULT, pollableOf, READ, stateOf, WaitReady, type Wanted, WRITE } from './poll.ts';
@@ -37,6 +38,8 @@ export function select<R, W, X = never>(
   xlist: Iterable<X> = [],
   { timeout = null }: { timeout?: Limit } = {},
 ): Operation<[R[], W[], X[]]> {
+  // Before anything is made: what is wrong is no operation that was forgotten.
+  limitMs(timeout, 'select(timeout)');
   const [readers, writers] = [[...rlist], [...wlist]];
   const reading = wantedOf(readers, READ, 'rlist');
   const writing = wantedOf(writers, WRITE, 'wlist');

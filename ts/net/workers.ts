@@ -10,14 +10,13 @@ import cluster, { type Worker } from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { describe } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
-import { Framed } from '../framed.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
 import { hubHere } from '../limit.ts';
 import { sleep } from '../sleep.ts';
 import type { Limit } from '../timeout.ts';
 import type { Address } from './address.ts';
-import { Order } from './order.ts';
+import { carryOut, Order } from './order.ts';
 
 /** What of a server is used here. */
 interface Served {
@@ -127,7 +126,7 @@ export class Cluster {
     this.#started = true;
     while (Cluster.#processes.size < this.#count) this.#fork();
     const waits = [...Cluster.#processes].map((each) => this.#listens(each));
-    return new Framed('start of workers', function* (): Generator<Park, void, any> {
+    return carryOut(hubHere(), 'start of workers', function* (): Generator<Park, void, any> {
       for (const wait of waits) yield* wait;
     });
   }
@@ -190,10 +189,9 @@ export class Cluster {
   /** Stop all workers; waits until they have ended. */
   stop(timeout: Limit): Operation<void> {
     this.#started = false;
-    // Ordered now, waited for by whoever wants to.
     const hub = hubHere();
     const all = [...Cluster.#processes].map((each) => hub.spawn(() => this.#leave(each, timeout)));
-    return new Framed('stop of workers', function* (): Generator<Park, void, any> {
+    return carryOut(hub, 'stop of workers', function* (): Generator<Park, void, any> {
       for (const each of all) yield* each.join();
     });
   }
@@ -201,9 +199,7 @@ export class Cluster {
   /** Replace the workers one after another. */
   restart(): Operation<void> {
     const old = [...Cluster.#processes];
-    const work = hubHere().spawn(() => this.#replace(old));
-    work.$quiet = true;
-    return work.get() as Operation<void>;
+    return carryOut(hubHere(), 'restart of workers', () => this.#replace(old));
   }
 
   *#replace(old: Process[]): Generator<Park, void, any> {
