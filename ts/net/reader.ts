@@ -308,6 +308,7 @@ export class Reader {
     this.#head = bytes;
     this.#size += bytes.length;
     this.taken -= bytes.length;
+    if (this.side.watched) this.side.changed();
   }
 
   /** A copy of the first bytes, `max` at most, left where they are. */
