@@ -1,12 +1,12 @@
 // until(promise): the bridge from the platform's promises into greenlets.
 
 import { describe } from './core/clock.ts';
+import { ForeignWait } from './foreign.ts';
 import type { Hub } from './hub/hub.ts';
-import { type Operation, RowWait } from './hub/operation.ts';
+import type { Operation } from './hub/operation.ts';
 
-class Until<T> extends RowWait<T> {
+class Until<T> extends ForeignWait<T> {
   readonly #promise: PromiseLike<T>;
-  #settled = false;
   #ok = false;
   #value: unknown;
 
@@ -22,41 +22,30 @@ class Until<T> extends RowWait<T> {
   begin(hub: Hub, slot: number): boolean {
     this.use();
     this.wait(hub, slot, null);
-    ++hub.foreign;
     try {
       this.#promise.then(
-        (value) => this.#settle(hub, true, value),
-        (error: unknown) => this.#settle(hub, false, error),
+        (value) => this.#settle(true, value),
+        (error: unknown) => this.#settle(false, error),
       );
     } catch (error) {
       // A promise would take it as a rejection, unless the thenable called back before.
-      this.#settle(hub, false, error);
+      this.#settle(false, error);
     }
     return false;
   }
 
-  #settle(hub: Hub, ok: boolean, value: unknown): void {
-    if (!this.waiting) return;
-    this.#settled = true;
+  // Left before it settled: the promise goes on, and nobody here hears of it.
+  #settle(ok: boolean, value: unknown): void {
+    if (!this.expecting) return;
     this.#ok = ok;
     this.#value = value;
-    --hub.foreign;
-    this.wake(hub, false);
+    this.happened();
   }
 
   complete(hub: Hub): T {
     this.unwait(hub);
     if (!this.#ok) throw this.#value;
     return this.#value as T;
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    // Left before it settled: the promise goes on, and nobody here hears of it.
-    if (!this.#settled) {
-      this.#settled = true;
-      --hub.foreign;
-    }
-    super.abandon(hub, slot);
   }
 }
 

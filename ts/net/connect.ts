@@ -167,7 +167,7 @@ export class Connect extends SingleUse<void> {
   }
 
   override abandon(hub: Hub, slot: number): void {
-    if (this.#paired !== null) return this.#paired.abandon(hub);
+    if (this.#paired !== null) return this.#paired.abandon(hub, slot);
     const attempt = this.#attempt as Attempt;
     attempt.side.leave(hub, slot);
     attempt.side.end();

@@ -2,8 +2,8 @@
 
 import type { EventEmitter } from 'node:events';
 import { Why } from '../core/contract.ts';
+import { ForeignWait } from '../foreign.ts';
 import type { Hub } from '../hub/hub.ts';
-import { RowWait } from '../hub/operation.ts';
 import { limitMs } from '../limit.ts';
 import type { Limit } from '../timeout.ts';
 
@@ -17,14 +17,11 @@ export interface EmitterWaitOptions<T> {
   begin(): boolean;
   /** The result; `late` if the limit came first. */
   end(late: boolean, hub: Hub): T;
-  /** The wait was given up: by a kill, a Timeout, a `first` that another won. */
-  abandoned?(): void;
   limit?: Limit;
 }
 
-export class EmitterWait<T> extends RowWait<T> {
+export class EmitterWait<T> extends ForeignWait<T> {
   readonly #options: EmitterWaitOptions<T>;
-  #hub: Hub | null = null;
 
   constructor(options: EmitterWaitOptions<T>) {
     super();
@@ -40,38 +37,21 @@ export class EmitterWait<T> extends RowWait<T> {
     this.use();
     const { emitter, events, limit = null, what } = this.#options;
     if (this.#options.begin()) return true;
-    this.#hub = hub;
     this.wait(hub, slot, limitMs(limit, what));
-    ++hub.foreign;
     for (const event of events) emitter.on(event, this.#arrived);
     return false;
   }
 
-  readonly #arrived = (): void => {
-    const hub = this.#hub;
-    if (hub === null) return;
-    this.#forget(hub);
-    this.wake(hub, false);
-  };
+  readonly #arrived = (): void => this.happened();
 
-  #forget(hub: Hub): void {
-    this.#hub = null;
-    --hub.foreign;
+  protected override ended(): void {
     const { emitter, events } = this.#options;
     for (const event of events) emitter.off(event, this.#arrived);
   }
 
   complete(hub: Hub, slot: number): T {
-    // Still registered: it was its limit that woke it.
-    const late = this.#hub !== null && hub.core.why(slot) === Why.TIMED_OUT;
-    if (this.#hub !== null) this.#forget(hub);
+    const late = this.expecting && hub.core.why(slot) === Why.TIMED_OUT;
     this.unwait(hub);
     return this.#options.end(late, hub);
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    if (this.#hub !== null) this.#forget(hub);
-    super.abandon(hub, slot);
-    this.#options.abandoned?.();
   }
 }

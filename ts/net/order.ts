@@ -1,22 +1,20 @@
 // An order: it acts when it is called, and the operation it gives only waits for the outcome. For what must not get lost
 // because somebody forgot to consume it: bind, listen, a server's start and stop.
 
+import { ForeignWait } from '../foreign.ts';
 import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
-import { RowWait } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
 import { hubHere } from '../limit.ts';
 
-export class Order<T> extends RowWait<T> {
+export class Order<T> extends ForeignWait<T> {
   readonly #what: string;
   #settled = false;
   #error: unknown;
   #failed = false;
   #value: T | undefined;
-  #counted = false;
   #heard = false;
   readonly #followers: Order<T>[] = [];
-  #hub: Hub | null = null;
 
   constructor(what: string) {
     super();
@@ -72,34 +70,21 @@ export class Order<T> extends RowWait<T> {
     if (this.#settled) return;
     this.#settled = true;
     for (const other of this.#followers.splice(0)) this.#tell(other);
-    if (this.waiting) this.wake(this.#hub as Hub, false);
+    this.happened();
   }
 
   begin(hub: Hub, slot: number): boolean {
     this.use();
     this.#heard = true;
     if (this.#settled) return true;
-    this.#hub = hub;
     this.wait(hub, slot, null);
-    this.#counted = true;
-    ++hub.foreign;
     return false;
   }
 
-  #leave(hub: Hub): void {
-    if (this.#counted) --hub.foreign;
-    this.#counted = false;
-    this.unwait(hub);
-  }
-
   complete(hub: Hub): T {
-    this.#leave(hub);
+    this.unwait(hub);
     if (this.#failed) throw this.#error;
     return this.#value as T;
-  }
-
-  override abandon(hub: Hub): void {
-    this.#leave(hub);
   }
 }
 

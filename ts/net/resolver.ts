@@ -5,8 +5,9 @@ import * as dns from 'node:dns';
 import { isIP, isIPv4 } from 'node:net';
 import { config } from '../config.ts';
 import { describe } from '../core/clock.ts';
+import { ForeignWait } from '../foreign.ts';
 import type { Hub } from '../hub/hub.ts';
-import { type Operation, RowWait } from '../hub/operation.ts';
+import type { Operation } from '../hub/operation.ts';
 // For whoever imports only this: the hub of the thread.
 import '../hub.ts';
 import {
@@ -28,14 +29,13 @@ export type HostEntry = [name: string, aliases: string[], addresses: string[]];
 type Settle = (error: unknown, value?: any) => void;
 
 /** A question to Node, asked when it is consumed. Answers that come too late are dropped. */
-class Ask<T> extends RowWait<T> {
+class Ask<T> extends ForeignWait<T> {
   readonly #what: string;
   readonly #ask: (settle: Settle) => void;
   readonly #Class: new (
     ...args: any[]
   ) => SocketError;
   #settled = false;
-  #asked = false;
   #error: unknown = null;
   #value: T | undefined;
 
@@ -52,19 +52,15 @@ class Ask<T> extends RowWait<T> {
 
   begin(hub: Hub, slot: number): boolean {
     this.use();
-    this.#asked = true;
     this.#ask((error, value) => {
       if (this.#settled) return;
       this.#settled = true;
       this.#error = error ?? null;
       this.#value = value;
-      if (!this.waiting) return;
-      --hub.foreign;
-      this.wake(hub, false);
+      this.happened();
     });
     if (this.#settled) return true;
     this.wait(hub, slot, null);
-    ++hub.foreign;
     return false;
   }
 
@@ -72,14 +68,6 @@ class Ask<T> extends RowWait<T> {
     this.unwait(hub);
     if (this.#error !== null) throw fromNode(this.#error, this.#Class);
     return this.#value as T;
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    if (this.#asked && !this.#settled) {
-      this.#settled = true;
-      --hub.foreign;
-    }
-    super.abandon(hub, slot);
   }
 }
 

@@ -9,9 +9,10 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer as Acceptor, type RawData, WebSocket as Socket } from 'ws';
 import { describe, type Seconds, toWaitMs } from '../core/clock.ts';
 import { ConcurrentObjectUseError, GeventError, isControl } from '../exceptions.ts';
+import { ForeignWait } from '../foreign.ts';
 import { Framed } from '../framed.ts';
 import type { Hub } from '../hub/hub.ts';
-import { type Operation, RowWait } from '../hub/operation.ts';
+import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
 import { expired, limitMs } from '../limit.ts';
 import { shield } from '../shield.ts';
@@ -245,10 +246,9 @@ export class WebSocket {
   }
 }
 
-class Receive extends RowWait<string | Buffer | null> {
+class Receive extends ForeignWait<string | Buffer | null> {
   readonly #from: WebSocket;
   readonly #limit: Limit;
-  #hub: Hub | null = null;
 
   constructor(from: WebSocket, limit: Limit) {
     super();
@@ -265,42 +265,28 @@ class Receive extends RowWait<string | Buffer | null> {
     this.use();
     if (this.#from.$ready()) return true;
     this.#from.$enter(this);
-    this.#hub = hub;
     this.wait(hub, slot, limitMs(this.#limit, 'receive(timeout)'));
-    ++hub.foreign;
     return false;
   }
 
   arrived(): void {
-    const hub = this.#hub;
-    if (hub === null) return;
-    this.#forget(hub);
-    this.wake(hub, false);
+    this.happened();
   }
 
-  #forget(hub: Hub): void {
-    this.#hub = null;
-    --hub.foreign;
+  protected override ended(): void {
     this.#from.$leave(this);
   }
 
   complete(hub: Hub): string | Buffer | null {
-    if (this.#hub !== null) this.#forget(hub);
     this.unwait(hub);
     if (!this.#from.$ready()) throw expired(hub, this.#limit);
     return this.#from.$take();
   }
-
-  override abandon(hub: Hub, slot: number): void {
-    if (this.#hub !== null) this.#forget(hub);
-    super.abandon(hub, slot);
-  }
 }
 
-class Send extends RowWait<void> {
+class Send extends ForeignWait<void> {
   readonly #to: WebSocket;
   readonly #data: Data;
-  #hub: Hub | null = null;
   #failed = false;
 
   constructor(to: WebSocket, data: Data) {
@@ -323,32 +309,18 @@ class Send extends RowWait<void> {
       socket.send(data);
       return true;
     }
-    this.#hub = hub;
     this.wait(hub, slot, null);
-    ++hub.foreign;
     // Called when all of it is with the system, or never will be.
     socket.send(data, (error) => {
       this.#failed = error !== undefined && error !== null;
-      if (this.#hub === null) return;
-      this.#forget(hub);
-      this.wake(hub, false);
+      this.happened();
     });
     return false;
-  }
-
-  #forget(hub: Hub): void {
-    this.#hub = null;
-    --hub.foreign;
   }
 
   complete(hub: Hub): void {
     this.unwait(hub);
     if (this.#failed) throw this.#to.$closed('send');
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    if (this.#hub !== null) this.#forget(hub);
-    super.abandon(hub, slot);
   }
 }
 
