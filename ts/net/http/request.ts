@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { ConnectionClosed, HTTPError } from './errors.ts';
+import { standInFor } from './stand-in.ts';
 
 /** What the server knows of a request beside what the request says. */
 export interface RequestInfo {
@@ -134,30 +135,7 @@ export class ServerRequest {
   }
 }
 
-// What a Request has besides: asked of the platform's. `instanceof Request` holds, by prototype.
-const own = new Set(Object.getOwnPropertyNames(ServerRequest.prototype));
-for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(Request.prototype))) {
-  if (own.has(name) || name === 'constructor') continue;
-  Object.defineProperty(
-    ServerRequest.prototype,
-    name,
-    property.get === undefined
-      ? {
-          configurable: true,
-          writable: true,
-          value(this: ServerRequest, ...args: unknown[]) {
-            return (this.$platform as any)[name](...args);
-          },
-        }
-      : {
-          configurable: true,
-          get(this: ServerRequest) {
-            return (this.$platform as any)[name];
-          },
-        },
-  );
-}
-Object.setPrototypeOf(ServerRequest.prototype, Request.prototype);
+standInFor(ServerRequest, Request);
 
 /** A Request for what Node has received. Nothing is read before the handler asks. */
 export function requestFrom(incoming: IncomingMessage, outgoing: ServerResponse, limits: BodyLimits): Request {

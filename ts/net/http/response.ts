@@ -5,6 +5,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { describe } from '../../core/clock.ts';
 import type { Park } from '../../hub/protocol.ts';
 import { until } from '../../until.ts';
+import { standInFor } from './stand-in.ts';
 import { isStreamed, runStreamed, type Streamed, write } from './streaming.ts';
 
 const Platform = globalThis.Response;
@@ -75,29 +76,7 @@ class LightResponse {
   }
 }
 
-const own = new Set(Object.getOwnPropertyNames(LightResponse.prototype));
-for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(Platform.prototype))) {
-  if (own.has(name) || name === 'constructor') continue;
-  Object.defineProperty(
-    LightResponse.prototype,
-    name,
-    property.get === undefined
-      ? {
-          configurable: true,
-          writable: true,
-          value(this: LightResponse, ...args: unknown[]) {
-            return (this.$platform as any)[name](...args);
-          },
-        }
-      : {
-          configurable: true,
-          get(this: LightResponse) {
-            return (this.$platform as any)[name];
-          },
-        },
-  );
-}
-Object.setPrototypeOf(LightResponse.prototype, Platform.prototype);
+standInFor(LightResponse, Platform);
 
 type Body = BodyInit | Streamed | null;
 

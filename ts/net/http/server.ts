@@ -15,7 +15,6 @@ import { GeventError, isControl } from '../../exceptions.ts';
 import { Framed } from '../../framed.ts';
 import { killall, spawnRaw } from '../../gevent.ts';
 import { Greenlet } from '../../gevent-greenlet.ts';
-import { setActive } from '../../hub/current.ts';
 import type { Hub } from '../../hub/hub.ts';
 import type { Operation } from '../../hub/operation.ts';
 import type { Park } from '../../hub/protocol.ts';
@@ -378,10 +377,14 @@ export class HTTPServer {
 
   #gone(outgoing: ServerResponse): void {
     this.#open.delete(outgoing);
-    if (this.#open.size + this.#upgraded.size === 0) {
-      this.#drained?.();
-      this.#drained = null;
-    }
+    this.#left();
+  }
+
+  /** One less to wait for. */
+  #left(): void {
+    if (this.#open.size + this.#upgraded.size > 0) return;
+    this.#drained?.();
+    this.#drained = null;
   }
 
   /** @internal Run the handler and send what it gives. */
@@ -428,20 +431,9 @@ export class HTTPServer {
     this.#upgraded.set(socket, null);
     socket.once('close', () => {
       this.#upgraded.delete(socket);
-      if (this.#open.size + this.#upgraded.size === 0) {
-        this.#drained?.();
-        this.#drained = null;
-      }
+      this.#left();
     });
-    const before = this.hub.activate();
-    let greenlet: Greenlet;
-    try {
-      greenlet = new Greenlet(upgrade as any, this.#upgrade, incoming, socket, head);
-    } finally {
-      setActive(before);
-    }
-    greenlet.start();
-    this.#upgraded.set(socket, greenlet);
+    this.#upgraded.set(socket, this.hub.spawn(upgrade, this.#upgrade as UpgradeHandler, incoming, socket, head));
   }
 }
 
