@@ -9,6 +9,7 @@ import { type Address, type AddressFamily, AF_INET, AF_INET6, AF_UNIX, SOCK_DGRA
 import { BaseServer, type Handle, type Spawn, type StopOptions } from './base-server.ts';
 import { Socket } from './endpoint.ts';
 import { SocketError } from './errors.ts';
+import { closedOnFailure } from './making.ts';
 import { IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SOL_SOCKET } from './options.ts';
 import { Order } from './order.ts';
 import { SSLContext as Context, createDefaultContext, Purpose, type SSLContext, type SSLOptions } from './tls.ts';
@@ -102,18 +103,12 @@ export class StreamServer extends BaseServer {
     backlog = StreamServer.backlog,
     family: AddressFamily = AF_INET,
   ): Operation<Socket> {
-    return new Framed('getListener', function* (): Generator<Park, Socket, any> {
-      const socket = new Socket(family);
-      let ok = false;
-      try {
+    return new Framed('getListener', () =>
+      closedOnFailure(new Socket(family), function* (socket) {
         yield* socket.bind(address);
         yield* socket.listen(backlog);
-        ok = true;
-        return socket;
-      } finally {
-        if (!ok) socket.close();
-      }
-    });
+      }),
+    );
   }
 
   protected initSocket(): Operation<void> {
@@ -226,18 +221,12 @@ export class DatagramServer extends BaseServer {
 
   /** A socket bound to an address. Switch point. */
   static getListener(address: Address, family: AddressFamily = AF_INET): Operation<Socket> {
-    return new Framed('getListener', function* (): Generator<Park, Socket, any> {
-      const socket = new Socket(family, SOCK_DGRAM);
-      let ok = false;
-      try {
+    return new Framed('getListener', () =>
+      closedOnFailure(new Socket(family, SOCK_DGRAM), function* (socket) {
         if (DatagramServer.reuseAddr) socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1);
         yield* socket.bind(address);
-        ok = true;
-        return socket;
-      } finally {
-        if (!ok) socket.close();
-      }
-    });
+      }),
+    );
   }
 
   protected initSocket(): Operation<void> {

@@ -25,6 +25,7 @@ import {
 import type { Connect } from './connect.ts';
 import { Socket } from './endpoint.ts';
 import { AddressError, SocketError, unsupported } from './errors.ts';
+import { closedOnFailure } from './making.ts';
 import { IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEPORT, SOL_SOCKET } from './options.ts';
 import { type AddressInfo, type AddressInfoOptions, getResolver, type HostEntry } from './resolver.ts';
 
@@ -214,18 +215,12 @@ export interface ServerOptions {
 
 function* listening(address: Address, options: ServerOptions): Generator<Park, Socket, any> {
   const { family = typeof address === 'string' ? AF_UNIX : AF_INET, backlog, reusePort, dualstackIpv6 } = options;
-  const socket = new Socket(dualstackIpv6 ? AF_INET6 : family);
-  let ok = false;
-  try {
+  return yield* closedOnFailure(new Socket(dualstackIpv6 ? AF_INET6 : family), function* (socket) {
     if (reusePort) socket.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1);
     if (socket.family === AF_INET6 && !dualstackIpv6) socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1);
     yield* socket.bind(address);
     yield* socket.listen(backlog);
-    ok = true;
-    return socket;
-  } finally {
-    if (!ok) socket.close();
-  }
+  });
 }
 
 /** A listening socket. Switch point. @see `socket.create_server`, the source. */
