@@ -1103,14 +1103,13 @@ export class CollectLink extends Link {
 
 /** Have `collector` told of the end of `greenlet`, in its place among those who were there before. */
 export function collectEnd(greenlet: Greenlet<any>, collector: SoleCollector): void {
-  if (greenlet.$links === NIL && greenlet.$collector === null && !greenlet.dead) greenlet.$collector = collector;
-  else collector.linked(attached(greenlet, collector));
-}
-
-function attached(greenlet: Greenlet<any>, collector: Collector): CollectLink {
+  if (greenlet.$isFree) {
+    greenlet.$collector = collector;
+    return;
+  }
   const link = new CollectLink(greenlet, collector);
   link.attach();
-  return link;
+  collector.linked(link);
 }
 
 /** Runs its function in a raw greenlet of its own, switched to at its place in the order. */

@@ -488,12 +488,12 @@ export class RLock implements Lock {
     this.#block = new RLockBlock(this);
   }
 
-  /** @internal As the dump names those who wait for it. */
   /** @internal */
   get $owner(): RawGreenlet | null {
     return this.#owner;
   }
 
+  /** @internal As the dump names those who wait for it. */
   describe(): string {
     return this.#owner === null ? 'RLock.acquire' : `RLock.acquire, held by ${this.#owner}`;
   }

@@ -11,11 +11,7 @@ export { type EnterOptions, Group, type GroupJoinOptions, type GroupKillOptions,
 export { IMap, type IMapOptions, IMapUnordered } from './mapping.ts';
 
 /** There is no room in a Pool, or there was none in time. */
-export class PoolFull extends Full {
-  constructor(message: string) {
-    super(message);
-  }
-}
+export class PoolFull extends Full {}
 
 /** Room for members: the permits are the core's. */
 class Room extends Semaphore {

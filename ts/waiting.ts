@@ -1,7 +1,7 @@
 // wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
 
 import { describe } from './core/clock.ts';
-import { CollectLink, Greenlet, type SoleCollector } from './gevent-greenlet.ts';
+import { collectEnd, Greenlet, type SoleCollector } from './gevent-greenlet.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
 import { hubHere, limitMs } from './limit.ts';
@@ -109,11 +109,7 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
       const link = () => this.found(object);
       object.rawlink(link);
       this.#links.push({ detach: () => object.unlink(link) });
-    } else {
-      const link = new CollectLink(object, this);
-      link.attach();
-      this.#links.push(link);
-    }
+    } else collectEnd(object, this);
   }
 
   /** @internal */

@@ -2,10 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import type { Core } from '../../ts/core/contract.ts';
-import { RowKind } from '../../ts/core/contract.ts';
 import { createPureCore } from '../../ts/core/pure.ts';
 import { corpus, type Library, library } from '../support/corpus.ts';
-import { planted } from '../support/planted.ts';
+import { planted, thief } from '../support/planted.ts';
 import { everywhere } from '../support/trial.ts';
 
 /** What is wrong, in which program, and how it is put in. */
@@ -15,25 +14,6 @@ interface Bug {
   library?: Partial<Record<keyof Library, unknown>>;
   core?: (core: Core) => Partial<Core>;
 }
-
-/** A semaphore's waiter that leaves takes a permit along. */
-const thief = (core: Core): Partial<Core> => {
-  const semaphores = new Set<number>();
-  return {
-    rowNew(kind, value) {
-      const row = core.rowNew(kind, value);
-      if (kind === RowKind.SEMAPHORE) semaphores.add(row);
-      else semaphores.delete(row);
-      return row;
-    },
-    leave(slot) {
-      const row = core.rowOf(slot);
-      const left = core.leave(slot);
-      if (left && semaphores.has(row)) core.semTry(row);
-      return left;
-    },
-  };
-};
 
 const bugs: Bug[] = [
   {

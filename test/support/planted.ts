@@ -22,6 +22,25 @@ export function planted(core: Core, wrong: (core: Core) => Partial<Core> = () =>
   });
 }
 
+/** A semaphore's waiter that leaves takes a permit along. */
+export const thief = (core: Core): Partial<Core> => {
+  const semaphores = new Set<number>();
+  return {
+    rowNew(kind, value) {
+      const row = core.rowNew(kind, value);
+      if (kind === RowKind.SEMAPHORE) semaphores.add(row);
+      else semaphores.delete(row);
+      return row;
+    },
+    leave(slot) {
+      const row = core.rowOf(slot);
+      const left = core.leave(slot);
+      if (left && semaphores.has(row)) core.semTry(row);
+      return left;
+    },
+  };
+};
+
 function onPure(name: string, wrong: (core: Core) => Partial<Core>): PlantedBug {
   return { name, makeCore: () => planted(createPureCore({ rows: 3 }), wrong) };
 }
@@ -175,23 +194,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   })),
 
-  onPure('permits: a waiter that leaves before it is notified takes one along', (core) => {
-    const semaphores = new Set<number>();
-    return {
-      rowNew(kind, value) {
-        const row = core.rowNew(kind, value);
-        if (kind === RowKind.SEMAPHORE) semaphores.add(row);
-        else semaphores.delete(row);
-        return row;
-      },
-      leave(slot) {
-        const row = core.rowOf(slot);
-        const left = core.leave(slot);
-        if (left && semaphores.has(row)) core.semTry(row);
-        return left;
-      },
-    };
-  }),
+  onPure('permits: a waiter that leaves before it is notified takes one along', thief),
 
   onPure('reasons: a slot that timed out once has timed out for ever', (core) => {
     const timedOut = new Set<number>();
