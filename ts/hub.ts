@@ -1,10 +1,11 @@
 // Entry `gevent-wasm/hub`: hubs, the loop, and gevent's Waiter.
 
 import { config } from './config.ts';
+import { describe } from './core/clock.ts';
 import type { Core } from './core/contract.ts';
 import { createWasmCore } from './core/wasm.ts';
 import { GeventError } from './exceptions.ts';
-import { setHubMaker } from './hub/current.ts';
+import { replaceThreadHub, setHubMaker } from './hub/current.ts';
 import { Hub, type HubOptions, setMonitorMaker, setThreadPoolMaker } from './hub/hub.ts';
 
 /** The core that `config.core` or `name` asks for. */
@@ -39,6 +40,17 @@ export function createHub(options: CreateHubOptions = {}): Hub {
     ...rest,
     core: core === undefined || typeof core === 'string' ? createCore(core) : core,
   });
+}
+
+/**
+ * Make `hub` the one of this thread: what `getHub()` gives in main from now on; null: the next `getHub()` makes a new one. Greenlets stay with
+ * the hub they were made on, and get that one from `getHub()`.
+ * @see `gevent.hub.set_hub`, the source.
+ */
+export function setHub(hub: Hub | null): void {
+  if (hub !== null && !(hub instanceof Hub))
+    throw new TypeError(`setHub(hub): expected a Hub or null, got ${describe(hub)}`);
+  replaceThreadHub(hub);
 }
 
 // Loaded when they are asked for, too; loading one sets the maker that it has.

@@ -5,7 +5,7 @@ import { config } from '../../ts/config.ts';
 import type { Clock } from '../../ts/core/clock.ts';
 import { ConcurrentObjectUseError, KeyboardInterrupt, LoopExit, SystemExit } from '../../ts/exceptions.ts';
 import type { Host } from '../../ts/hub/host.ts';
-import { createHub, getHub, type Hub, Waiter } from '../../ts/hub.ts';
+import { createHub, getHub, type Hub, setHub, Waiter } from '../../ts/hub.ts';
 import {
   Greenlet,
   GreenletExit,
@@ -1565,3 +1565,32 @@ describe.each(CORES)('in a process of its own, on the %s core', { timeout: 20_00
     );
   });
 });
+
+test.each(CORES)(
+  'setHub: another hub stands for the thread in main, and a greenlet keeps its own (%s)',
+  async (core) => {
+    const before = getHub();
+    const other = createHub({ core });
+    try {
+      setHub(other);
+      expect(getHub()).toBe(other);
+      const g = spawn(function* (): Body {
+        yield* sleep(0);
+        return getHub();
+      });
+      setHub(before);
+      expect(getHub()).toBe(before);
+      setHub(other);
+      expect(await g.get()).toBe(other);
+      setHub(null);
+      expect([before, other]).not.toContain(getHub());
+      getHub().destroy();
+    } finally {
+      setHub(before);
+      other.destroy();
+    }
+    expect(thrown(() => setHub({} as Hub))).toBe(
+      'TypeError: setHub(hub): expected a Hub or null, got an object (Object)',
+    );
+  },
+);

@@ -1,10 +1,12 @@
 // All scenarios, by area.
 
 import type { Scenario } from '../scenario.ts';
+import { context } from './context.ts';
 import { events } from './events.ts';
 import { greenlets } from './greenlet.ts';
 import { interleavings } from './interleavings.ts';
 import { locks } from './locks.ts';
+import { members } from './members.ts';
 import { pools } from './pools.ts';
 import { queues } from './queues.ts';
 import { timeouts } from './timeouts.ts';
@@ -19,4 +21,6 @@ export const areas: Record<string, readonly Scenario[]> = {
   locks,
   queues,
   pools,
+  context,
+  members,
 };
