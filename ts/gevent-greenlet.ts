@@ -200,7 +200,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     this.$state = State.LIVE;
     const run = this.$run ?? this._run;
     if (run !== latestBody) {
-      if (run instanceof AsyncFunction) return startAsync(hub, this, run as RawRun);
+      if (isAsync(run)) return startAsync(hub, this, run as RawRun);
       latestBody = run;
     }
     hub.cur = slot;
@@ -787,6 +787,12 @@ const GeneratorObject = function GeneratorObject() {} as unknown as abstract new
 GeneratorObject.prototype = Object.getPrototypeOf(Object.getPrototypeOf((function* () {})()));
 const AsyncFunction = (async () => {}).constructor as new () => object;
 
+/** An async function, also one of another realm: what is typed into a REPL is. */
+function isAsync(fn: unknown): boolean {
+  if (fn instanceof AsyncFunction) return true;
+  return !(fn instanceof Function) && (fn as Function).constructor?.name === 'AsyncFunction';
+}
+
 setSpawner((hub, fn, args) => {
   // Made as if the hub were running, so that it is the one it belongs to.
   const before = hub.activate();
@@ -1115,7 +1121,7 @@ export function collectEnd(greenlet: Greenlet<any>, collector: SoleCollector): v
 /** Runs its function in a raw greenlet of its own, switched to at its place in the order. */
 class SpawnedLink extends Link {
   protected override call(hub: Hub): void {
-    if (this.callback instanceof AsyncFunction) {
+    if (isAsync(this.callback)) {
       Greenlet.spawn(this.callback as (g: unknown) => Promise<unknown>, this.greenlet);
       return;
     }
