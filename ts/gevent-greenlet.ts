@@ -790,7 +790,7 @@ const AsyncFunction = (async () => {}).constructor as new () => object;
 /** An async function, also one of another realm: what is typed into a REPL is. */
 function isAsync(fn: unknown): boolean {
   if (fn instanceof AsyncFunction) return true;
-  return !(fn instanceof Function) && (fn as Function).constructor?.name === 'AsyncFunction';
+  return !(fn instanceof Function) && (fn as object).constructor?.name === 'AsyncFunction';
 }
 
 setSpawner((hub, fn, args) => {
