@@ -432,6 +432,39 @@ describe.each(CORES)('HTTPServer on the %s core', (core) => {
     expect(status(await raw(server, 'GET / HTTP/1.1\r\nHost: a/../b\r\nConnection: close\r\n\r\n'))).toBe(400);
   });
 
+  test('what is no HTTP behind a request that is being answered closes the connection, and nothing gets into the answer', async () => {
+    realWorld(core);
+    const ended: unknown[] = [];
+    const server = await serving(
+      () =>
+        new Light(
+          stream(function* (out) {
+            try {
+              for (;;) {
+                yield* out.write('part');
+                yield* sleep(0.005);
+              }
+            } catch (error) {
+              ended.push(error instanceof ConnectionClosed);
+            }
+          }),
+        ),
+    );
+    const socket = connect(server.serverPort as number, '127.0.0.1');
+    let text = '';
+    socket.setEncoding('latin1').on('data', (chunk) => {
+      if (text === '') socket.write('NONSENSE\r\n\r\n');
+      text += chunk;
+    });
+    socket.on('error', () => {});
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(socket, 'close');
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK/);
+    expect(text.match(/HTTP/g)).toHaveLength(1);
+    while (ended.length === 0) await sleep(0.005);
+    expect(ended).toEqual([true]);
+  });
+
   test('keep-alive and pipelined requests are answered in order', async () => {
     realWorld(core);
     const server = await serving(function* (request: Request) {

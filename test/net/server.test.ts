@@ -121,7 +121,9 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(yield* caught(ask(blocking.address, 'x'))).toMatch(/^$|ECONNRESET/);
       blocking.stop();
     });
-    expect(reported().join()).toMatch(/^GeventError: Impossible to call blocking function in the event loop callback/);
+    expect(reported().join()).toMatch(
+      /^BlockingSwitchOutError: Impossible to call blocking function in the event loop callback/,
+    );
   });
 
   test('async and plain handlers; a subclass has a handler of its own', async () => {

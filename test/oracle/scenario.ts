@@ -4,6 +4,7 @@ import { GeventError } from '../../ts/exceptions.ts';
 import { Hub } from '../../ts/hub/hub.ts';
 import { RawGreenlet } from '../../ts/hub/raw.ts';
 import { Operation, Timeout } from '../../ts/index.ts';
+import { AddressError, SocketError, SocketTimeout } from '../../ts/net/errors.ts';
 import { simulate } from '../../ts/testing.ts';
 import { type CoreName, smallCore } from '../support/cores.ts';
 
@@ -75,6 +76,9 @@ export function shown(value: unknown): string {
   if (value instanceof RawGreenlet) return 'greenlet';
   if (value instanceof Oops || value instanceof Other) return `${value.constructor.name}(${value.message})`;
   if (value instanceof Timeout) return 'Timeout';
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1');
+  if (value instanceof SocketTimeout) return 'timeout';
+  if (value instanceof SocketError && !(value instanceof AddressError)) return value.code;
   if (value instanceof Error) {
     const code = value instanceof GeventError ? (value as { code: string }).code : '';
     return NAMES[code] ?? NAMES[value.name] ?? value.name;

@@ -5,6 +5,7 @@
 `each` texts share a process forked for them (and so a hub); what fails there, or takes too long, fails alone. Answers one line
 of JSON a text, in order: {"lines": [...]} or {"error": "..."}.
 """
+import errno
 import gc
 import json
 import os
@@ -20,7 +21,11 @@ import gevent.hub
 import gevent.local
 import gevent.lock
 import gevent.pool
+import gevent.pywsgi
 import gevent.queue
+import gevent.select
+import gevent.server
+import gevent.socket
 import gevent.libev.corecext as libev
 import greenlet as primitive
 
@@ -43,6 +48,8 @@ def shown(value):
         return str(value).lower()
     if isinstance(value, str):
         return value
+    if isinstance(value, bytes):
+        return value.decode('latin1')
     if isinstance(value, (list, tuple)):
         return '[' + ' '.join(map(shown, value)) + ']'
     if isinstance(value, type):
@@ -55,6 +62,10 @@ def shown(value):
         return '%s(%s)' % (type(value).__name__, value)
     if isinstance(value, gevent.timeout.Timeout):
         return 'Timeout'
+    if isinstance(value, gevent.socket.timeout) and value.errno is None:
+        return 'timeout'
+    if isinstance(value, OSError) and not isinstance(value, gevent.socket.gaierror):
+        return errno.errorcode.get(value.errno, type(value).__name__)
     if isinstance(value, BaseException):
         return type(value).__name__
     return repr(value)
@@ -87,6 +98,62 @@ def told(fn):
         return e
 
 
+def pair():
+    """Two TCP sockets connected to each other."""
+    listener = gevent.socket.socket()
+    listener.bind(('127.0.0.1', 0))
+    listener.listen(1)
+    one = gevent.socket.create_connection(listener.getsockname())
+    two, _ = listener.accept()
+    listener.close()
+    return one, two
+
+
+def all_of(sock):
+    """All that comes until the end of the stream, or an error."""
+    parts = []
+    while True:
+        try:
+            data = sock.recv(65536)
+        except OSError as e:
+            return parts + [e]
+        if not data:
+            return b''.join(parts)
+        parts.append(data)
+
+
+def talk(server, *pieces):
+    """What a server of HTTP answers to bytes, sent piece by piece, until it closes; a number is a pause, None the end."""
+    sock = gevent.socket.create_connection(('127.0.0.1', server.server_port))
+    sock.settimeout(2)
+    parts = []
+
+    def receive():
+        while True:
+            try:
+                data = sock.recv(65536)
+            except OSError as e:
+                return parts.append(('<%s>' % shown(e)).encode())
+            if not data:
+                return
+            parts.append(data)
+
+    receiver = gevent.spawn(receive)
+    try:
+        for piece in pieces:
+            if piece is None:
+                sock.shutdown(gevent.socket.SHUT_WR)
+            elif isinstance(piece, (int, float)):
+                gevent.sleep(piece)
+            else:
+                sock.sendall(piece.encode('latin1'))
+    except OSError:
+        pass
+    receiver.join()
+    sock.close()
+    return 'http ' + json.dumps(b''.join(parts).decode('latin1'))
+
+
 def run(text, main, unit):
     lines = []
 
@@ -96,6 +163,9 @@ def run(text, main, unit):
     hub = gevent.get_hub()
     hub.print_exception = lambda context, kind, value, tb: log('reported', value)
     names = dict(log=log, told=told, tried=tried, behind=behind, T=unit, Oops=Oops, Other=Other, hub=hub, gevent=gevent)
+    names.update(pair=pair, all_of=all_of, talk=talk, socket=gevent.socket, select=gevent.select)
+    names.update((name, getattr(gevent.server, name)) for name in gevent.server.__all__)
+    names.update(WSGIServer=gevent.pywsgi.WSGIServer, ConcurrentObjectUseError=gevent.exceptions.ConcurrentObjectUseError)
     for module in (gevent.event, gevent.lock, gevent.queue, gevent.pool, gevent.local, gevent):
         names.update((name, getattr(module, name)) for name in module.__all__)
     names.update(greenlet=primitive.greenlet, wait=gevent.wait, Greenlet=gevent.Greenlet)

@@ -8,7 +8,7 @@
 
 import { describe, type Seconds, toWaitMs } from '../core/clock.ts';
 import { Event } from '../event.ts';
-import { GeventError } from '../exceptions.ts';
+import { BlockingSwitchOutError, GeventError } from '../exceptions.ts';
 import { Framed } from '../framed.ts';
 import { spawnRaw } from '../gevent.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -232,8 +232,7 @@ export abstract class BaseServer {
       if (isBody(result) || isThenable(result)) {
         // A generator has not begun, an operation is never consumed; a promise's failure must not go unheard.
         if (result instanceof Promise) result.catch((error: unknown) => this.hub.$route(this, error));
-        throw new GeventError(
-          'GEVENT_SWITCH_IN_HUB',
+        throw new BlockingSwitchOutError(
           'Impossible to call blocking function in the event loop callback: with spawn null a handler must be a plain function',
         );
       }

@@ -11,7 +11,7 @@ import { createServer as createSecureServer, type ServerOptions as SecureOptions
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describe, type Seconds, toWaitMs } from '../../core/clock.ts';
-import { GeventError, isControl } from '../../exceptions.ts';
+import { BlockingSwitchOutError, GeventError, isControl } from '../../exceptions.ts';
 import { Framed } from '../../framed.ts';
 import { killall, spawnRaw } from '../../gevent.ts';
 import { Greenlet } from '../../gevent-greenlet.ts';
@@ -185,7 +185,7 @@ export class HTTPServer {
       this.server.on('checkContinue', (incoming, outgoing) => this.#accept(incoming, outgoing));
     }
     if (upgrade !== null) this.server.on('upgrade', (incoming, socket, head) => this.#takeOver(incoming, socket, head));
-    this.server.on('clientError', refuse);
+    this.server.on('clientError', (error, socket) => this.#refuse(error, socket));
   }
 
   /** A server of a handler of Node's style. The same as the constructor; here TypeScript knows what the parameters are. */
@@ -426,6 +426,15 @@ export class HTTPServer {
     answer(outgoing, 500);
   }
 
+  /** What is no HTTP is answered and closed. */
+  #refuse(error: Error & { code?: string }, socket: Duplex): void {
+    let sending = false;
+    for (const outgoing of this.#open.keys()) sending ||= outgoing.socket === socket && outgoing.headersSent;
+    // In the middle of another answer it would be taken for a part of that.
+    if (sending || error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+    refuse(error, socket);
+  }
+
   #takeOver(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#state === 'closed') return void socket.destroy();
     this.#upgraded.set(socket, null);
@@ -518,9 +527,7 @@ function continueOnRead(incoming: IncomingMessage, outgoing: ServerResponse): vo
   };
 }
 
-/** What is no HTTP is answered and closed. */
 function refuse(error: Error & { code?: string }, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const status =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? '431 Request Header Fields Too Large'
@@ -553,8 +560,5 @@ function spawner(hub: Hub, spawn: Spawn): (fn: (...args: any[]) => unknown, ...a
 function inHub(fn: (...args: any[]) => Generator<unknown, unknown, unknown>, args: unknown[]): void {
   const body = fn(...args);
   const step = body.next();
-  if (!step.done)
-    body.throw(
-      new GeventError('GEVENT_SWITCH_IN_HUB', 'Impossible to call blocking function in the event loop callback'),
-    );
+  if (!step.done) body.throw(new BlockingSwitchOutError());
 }
