@@ -228,12 +228,11 @@ class MapWorker extends Greenlet<void> {
 /** What a greenlet keeps for itself, gone: the next item begins afresh. */
 function* renew(greenlet: Greenlet<any>): Generator<Park, void, any> {
   const more = greenlet.$extras();
-  const deferred = more.deferred ?? [];
-  more.deferred = null;
-  for (let fn = deferred.pop(); fn !== undefined; fn = deferred.pop()) {
+  for (let fn = more.deferred?.pop(); fn !== undefined; fn = more.deferred?.pop()) {
     try {
       yield* settle(fn());
     } catch (error) {
+      // Killed, it ends, and what is left of them runs then.
       if (error instanceof GreenletExit) throw error;
       greenlet.$hub.$route(greenlet, error);
     }

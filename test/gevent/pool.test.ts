@@ -588,6 +588,28 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(leftIn(hub)).toEqual({});
     });
 
+    test('killed while what it deferred runs, a worker runs the rest of it, and the next item has another', () => {
+      const { hub, clock, trace, log } = world(core);
+      const pool = new Pool(1);
+      hub.spawn(function* () {
+        const results = yield* pool.map(
+          function* (x: number) {
+            yield* defer(() => trace(`last ${x}`));
+            yield* defer(() => sleep(1));
+            return x;
+          },
+          [1, 2],
+        );
+        trace(results);
+      });
+      clock.advance(0.5);
+      trace(pool.length);
+      for (const worker of pool) (worker as Greenlet).kill({ block: false });
+      clock.advance(5);
+      expect(log).toEqual([1, 'last 1', [1, 2], 'last 2']);
+      expect(leftIn(hub)).toEqual({});
+    });
+
     test('between items what one deferred has run, and its locals are gone', () => {
       const { hub, clock, trace, log } = world(core);
       const pool = new Pool(1);
