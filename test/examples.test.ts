@@ -1,58 +1,11 @@
 // Each example runs as a user would run it, in a process of its own, on the sources; its whole output is compared.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-
-const EXAMPLES = join(import.meta.dirname, '../examples');
-
-interface Run {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly seconds: number;
-}
-
-function run(name: string, ...args: string[]): Promise<Run> {
-  return start(name, ...args).ended;
-}
-
-function start(name: string, ...args: string[]) {
-  const began = performance.now();
-  const child = spawn(process.execPath, ['--conditions=source', join(EXAMPLES, `${name}.ts`), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 50_000,
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = new Promise<Run>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) =>
-      resolve({ stdout, stderr, code, signal, seconds: (performance.now() - began) / 1000 }),
-    );
-  });
-  return { child, ended };
-}
-
-const clean = { stderr: '', code: 0, signal: null };
-const lines = (...all: string[]): string => `${all.join('\n')}\n`;
-
-/** What an example prints until a line with `text` came. */
-function printed(child: ReturnType<typeof start>['child'], text: string): Promise<string> {
-  let all = '';
-  return new Promise((resolve) => {
-    child.stdout.on('data', (data: string) => {
-      all += data;
-      if (all.includes(text)) resolve(all);
-    });
-  });
-}
+import { clean, EXAMPLES, lines, printed, run, start } from './support/programs.ts';
 
 /** Ask a port of ours, and give what came until the other end closed. */
 function ask(port: number, text: string): Promise<string> {
@@ -254,8 +207,10 @@ describe('examples', { timeout: 60_000 }, () => {
     expect(stdout.trimEnd().endsWith('11 examples ran')).toBe(true);
   });
 
-  test('every example is run here', () => {
-    const text = readFileSync(import.meta.filename, 'utf8');
+  test('every example is run here or in test/apps', () => {
+    const apps = join(import.meta.dirname, 'apps');
+    const files = [import.meta.filename, ...readdirSync(apps).map((name) => join(apps, name))];
+    const text = files.map((file) => readFileSync(file, 'utf8')).join('\n');
     const names = readdirSync(EXAMPLES)
       .filter((name) => name.endsWith('.ts'))
       .map((name) => name.slice(0, -'.ts'.length));
@@ -269,21 +224,6 @@ describe('examples', { timeout: 60_000 }, () => {
         '100 squares, the last is 9801; 10 at once',
         'the slow one is ended',
         'the group failed: no such page',
-      ),
-    });
-  });
-
-  test('web-app: long polling, events and websockets hear what is said, and stop drains', async () => {
-    expect(await run('web-app', 'self')).toMatchObject({
-      ...clean,
-      stdout: lines(
-        'long polling: {"messages":["hello from a form"],"seen":1}',
-        'websocket: hello from a form',
-        'event: "event: said\\nid: 1\\ndata: hello from a form\\n\\n"',
-        'websocket: hello from a socket',
-        'polling: {"messages":["hello from a socket"],"seen":2}',
-        'nowhere: 404',
-        'stopped, requests under way: 0',
       ),
     });
   });
