@@ -160,6 +160,7 @@ class Scope implements Fires<Hub>, Bounds {
 
   #arm(hub: Hub): void {
     // By the absolute time, whatever the hub's last reading of the clock was.
+    hub.handOver();
     hub.core.arm(this.#slot, this.deadline.$atMs, Priority.LATE);
     hub.kick();
   }

@@ -149,6 +149,15 @@ export class Hub extends RawGreenlet {
   /** BUDGET at the last reading: it changes with every slice. */
   #stamp = -1;
   readonly #shared: number[] = [];
+  // The timer that was armed last in this slice, which the core does not know yet: most are cancelled before anybody asks. Its slot is
+  // taken, and is kept for the next when it is cancelled.
+  #youngSlot = NIL;
+  #young = false;
+  #youngAt = 0;
+  #youngPriority = 0;
+  #youngShares = false;
+  /** How many have shared this reading of the clock. */
+  #youngCount = 0;
   #batch = 64;
   #mostLeftAlone = MAX_LEFT_ALONE;
   #checked: number;
@@ -219,26 +228,58 @@ export class Hub extends RawGreenlet {
     return slot;
   }
 
-  /** @internal A slot for `owner`, armed as by `arm`: finite `ms` from now. */
+  /** @internal A slot for `owner`, armed as by `arm`: finite `ms` from now. In a slice the core hears of it at `handOver`. */
   takeArmed(kind: Kind, owner: Fires<Hub>, ms: number, priority: number): number {
-    const { core } = this;
     const wait = ms > 0 ? ms : 0;
-    const shares = active === this && this.#sharesClock();
-    const at = (shares ? this.#now : this.updateNow()) + wait;
-    const slot = core.takeArmed(kind, at, priority);
-    if (slot >= this.owners.length || slot === NIL) this.#moreOwners(slot);
-    this.owners[slot] = owner;
-    if (shares) this.#shared.push(slot, at, priority);
-    else if (active !== this) this.kick();
+    if (this.#young) this.handOver();
+    if (active !== this || !this.#draining) {
+      const shares = active === this && this.#sharesClock();
+      const at = (shares ? this.#now : this.updateNow()) + wait;
+      const slot = this.core.takeArmed(kind, at, priority);
+      if (slot >= this.owners.length || slot === NIL) this.#moreOwners(slot);
+      this.owners[slot] = owner;
+      if (shares) this.#shared.push(slot, at, priority);
+      else if (active !== this) this.kick();
+      return slot;
+    }
+    let slot = this.#youngSlot;
+    if (slot === NIL) slot = this.#youngSlot = this.take(kind, owner);
+    else this.owners[slot] = owner;
+    this.#youngShares = this.#sharesClock();
+    if (this.#youngShares) ++this.#youngCount;
+    this.#youngAt = (this.#youngShares ? this.#now : this.updateNow()) + wait;
+    this.#youngPriority = priority;
+    this.#young = true;
     return slot;
   }
 
   /** @internal `release` a slot that may still be armed. False, and nothing has changed, if it is not. */
   releaseArmed(slot: number): boolean {
+    if (slot === this.#youngSlot) {
+      this.#young = false;
+      this.owners[slot] = VACANT;
+      return true;
+    }
     if (!this.core.freeArmed(slot)) return false;
     this.owners[slot] = VACANT;
     this.bodies[slot] = null;
     return true;
+  }
+
+  /** @internal Y1: whoever arms, looks at timers or counts has the core know all first. */
+  handOver(): void {
+    const slot = this.#youngSlot;
+    if (slot === NIL) return;
+    this.#youngSlot = NIL;
+    if (!this.#young) {
+      this.release(slot);
+      return;
+    }
+    this.#young = false;
+    this.core.arm(slot, this.#youngAt, this.#youngPriority);
+    if (!this.#youngShares) return;
+    --this.#youngCount;
+    this.#shared.push(slot, this.#youngAt, this.#youngPriority);
   }
 
   #moreOwners(slot: number): void {
@@ -374,6 +415,11 @@ export class Hub extends RawGreenlet {
     const before = this.#now;
     this.#now = now;
     this.#stamp = this.core.words[BUDGET];
+    this.#youngCount = 0;
+    if (this.#young && this.#youngShares) {
+      if (now - before > SHARED_GAP_MS) this.#youngAt += now - before;
+      this.#youngShares = false;
+    }
     if (this.#shared.length > 0) this.#settleShared(now - before);
     return now;
   }
@@ -381,6 +427,7 @@ export class Hub extends RawGreenlet {
   /** @internal Arm the slot's timer `ms` from now; Infinity: not at all. */
   arm(slot: number, ms: number, priority: number = Priority.NORMAL): void {
     if (ms === Infinity) return;
+    if (this.#young) this.handOver();
     const { core } = this;
     const wait = ms > 0 ? ms : 0;
     if (active !== this) {
@@ -400,7 +447,7 @@ export class Hub extends RawGreenlet {
   }
 
   #sharesClock(): boolean {
-    return this.#stamp === this.core.words[BUDGET] && this.#shared.length < CLOCK_SHARES && !this.clock.virtual;
+    return this.#stamp === this.core.words[BUDGET] && this.#shared.length + 3 * this.#youngCount < CLOCK_SHARES && !this.clock.virtual;
   }
 
   #settleShared(gapMs: number): void {
@@ -546,6 +593,7 @@ export class Hub extends RawGreenlet {
         if (this.#nothingReady()) {
           if (this.leftAlone.length > 0) this.#giveRowsBack();
           // Armed during that phase and due already: its turn is the next one, and before anything idle.
+          this.handOver();
           const due = this.core.nextDeadline() <= this.#now;
           if (!due && (!this.loop.$phases || !this.loop.$idle())) return Pass.EMPTY;
           // An idle watcher asks for another turn, but not at the expense of the platform's.
@@ -554,6 +602,7 @@ export class Hub extends RawGreenlet {
         if (!this.clock.virtual && this.#now - this.#sliceStart >= config.switchInterval * 1000) return Pass.TIME;
       }
     } finally {
+      this.handOver();
       this.#draining = false;
       this.cur = cur;
       this.aside = aside;
@@ -659,6 +708,7 @@ export class Hub extends RawGreenlet {
   #due(): boolean {
     const core = this.core;
     if (this.held) return true;
+    this.handOver();
     if (core.nextDeadline() === Infinity) return false;
     const now = this.updateNow();
     this.#stamp = -1;
@@ -741,6 +791,7 @@ export class Hub extends RawGreenlet {
 
   /** True if nothing of ours is left that could wake anybody. */
   quiescent(): boolean {
+    this.handOver();
     const { core } = this;
     if (core.counter(Counter.READY) > 0 || this.refs > 0 || this.foreign > 0) return false;
     if (core.counter(Counter.TIMERS) > this.unrefTimers) return false;
@@ -808,6 +859,7 @@ export class Hub extends RawGreenlet {
    * mode also since when, and where each waits and was spawned. `String(hub.dump())` is for people.
    */
   dump(): Dump {
+    this.handOver();
     return new Dump(this);
   }
 
@@ -975,6 +1027,7 @@ export class Hub extends RawGreenlet {
 
   /** Counts of what is alive. Two equal ones before and after mean that nothing was left behind. */
   statistics(): Record<string, number> {
+    this.handOver();
     const { core } = this;
     const kind = (k: number) => core.counter(Counter.KIND + k);
     return {

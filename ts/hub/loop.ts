@@ -585,6 +585,7 @@ export class Loop {
 
   /** Armed timers and active watchers. */
   get activecnt(): number {
+    this.$hub.handOver();
     return this.$hub.core.counter(Counter.TIMERS) + this.$hub.refs;
   }
 
