@@ -717,4 +717,84 @@ describe.each(CORES)('on the %s core', (core) => {
     expect(log.sort()).toEqual(['GreenletExit', 'timeout']);
     reported();
   });
+
+  describe('the one started last in a slice, which the core does not know yet', () => {
+    test('keeps its place among equal deadlines of Timeouts and sleeps', () => {
+      const { hub, clock, trace, log } = world(core);
+      const limited = (name: string) =>
+        spawn(function* () {
+          try {
+            Timeout.startNew(1, null, { priority: 0 });
+            yield* sleep(5);
+          } catch {
+            trace(name);
+          }
+        });
+      const sleeping = (name: string) =>
+        spawn(function* () {
+          yield* sleep(1);
+          trace(name);
+        });
+      limited('a');
+      sleeping('b');
+      limited('c');
+      spawnLater(1, () => trace('d'));
+      limited('e');
+      limited('f');
+      sleeping('g');
+      clock.advance(2);
+      // spawnLater was called in main, before any of them ran; its greenlet takes another turn of the ring.
+      expect(log.filter((name) => name !== 'd')).toEqual(['a', 'b', 'c', 'e', 'f', 'g']);
+      expect(leftIn(hub)).toEqual({});
+    });
+
+    test('is counted, can be cancelled before and after, and fires if it is not', () => {
+      const { hub, clock, trace, log } = world(core);
+      const armed = () => [hub.statistics().timers, hub.statistics().timerSlots];
+      spawn(function* () {
+        const first = Timeout.startNew(1);
+        trace(armed());
+        first.cancel();
+        trace(armed());
+        first.start();
+        const second = Timeout.startNew(2, null, { ref: false });
+        first.cancel();
+        trace(armed(), first.pending, second.pending, hub.unrefTimers);
+        second.cancel();
+        second.start();
+        try {
+          yield* sleep(10);
+        } catch (error) {
+          trace(error === second, second.pending, armed(), hub.unrefTimers);
+        }
+      });
+      clock.advance(20);
+      expect(log).toEqual([[1, 1], [0, 0], '1,1 false true 1', 'true false 0,0 0']);
+      expect(leftIn(hub)).toEqual({});
+    });
+
+    test('is one of thousands started in one slice, of which those not cancelled fire', () => {
+      const { hub, clock } = world(core);
+      let fired = 0;
+      class Counted extends Timeout {
+        protected override onExpiration(): void {
+          fired++;
+        }
+      }
+      spawn(function* () {
+        const all = Array.from({ length: 5000 }, (_, i) => {
+          const timeout = new Counted(1 + (i % 7));
+          timeout.start();
+          if (i % 5 === 0) timeout.cancel();
+          return timeout;
+        });
+        expect(hub.statistics().timers).toBe(4000);
+        for (let i = 1; i < 5000; i += 5) all[i].cancel();
+        expect(hub.statistics().timers).toBe(3000);
+      });
+      clock.advance(20);
+      expect(fired).toBe(3000);
+      expect(leftIn(hub)).toEqual({});
+    });
+  });
 });

@@ -447,7 +447,11 @@ export class Hub extends RawGreenlet {
   }
 
   #sharesClock(): boolean {
-    return this.#stamp === this.core.words[BUDGET] && this.#shared.length + 3 * this.#youngCount < CLOCK_SHARES && !this.clock.virtual;
+    return (
+      this.#stamp === this.core.words[BUDGET] &&
+      this.#shared.length + 3 * this.#youngCount < CLOCK_SHARES &&
+      !this.clock.virtual
+    );
   }
 
   #settleShared(gapMs: number): void {
