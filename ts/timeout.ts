@@ -109,23 +109,28 @@ export class Timeout extends ControlException implements Fires<Hub> {
    * @throws GeventError `GEVENT_TIMEOUT_PENDING` if it is pending, `GEVENT_TIMEOUT_CLOSED` after `close()`
    */
   start(): void {
-    if (this.#slot !== NIL)
-      throw new GeventError('GEVENT_TIMEOUT_PENDING', `${this} is already started; to restart it, cancel it first`);
-    if ((this.#state & CLOSED) !== 0)
-      throw new GeventError('GEVENT_TIMEOUT_CLOSED', `${this} is closed and cannot be started again`);
+    if (this.#slot !== NIL || (this.#state & CLOSED) !== 0) throw this.#unstartable();
     if (this.seconds === null) return;
     const greenlet = getcurrent();
     const hub = greenlet.$hub;
     const ms = this.$ms(hub);
-    this.#slot =
-      ms === Infinity ? hub.take(Kind.TIMER, this) : hub.takeArmed(Kind.TIMER, this, ms, this.#state & PRIORITY);
+    this.#slot = ms === Infinity ? hub.take(Kind.TIMER, this) : hub.takeTimer(this, ms, this.#state & PRIORITY);
     this.#greenlet = greenlet;
     this.#since = hub.waiterSerial;
     this.#moment = moment();
-    if ((this.#state & UNREF) !== 0 && this.seconds !== Infinity) {
-      this.#state |= COUNTED;
-      ++hub.unrefTimers;
-    }
+    if ((this.#state & UNREF) !== 0) this.#unref(hub);
+  }
+
+  #unref(hub: Hub): void {
+    if (this.seconds === Infinity) return;
+    this.#state |= COUNTED;
+    ++hub.unrefTimers;
+  }
+
+  #unstartable(): GeventError {
+    return this.#slot !== NIL
+      ? new GeventError('GEVENT_TIMEOUT_PENDING', `${this} is already started; to restart it, cancel it first`)
+      : new GeventError('GEVENT_TIMEOUT_CLOSED', `${this} is closed and cannot be started again`);
   }
 
   /** @internal Milliseconds from now. */
@@ -143,7 +148,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
     const slot = this.#slot;
     if (slot === NIL) return this.#takeBack();
     const hub = (this.#greenlet as RawGreenlet).$hub;
-    if (!hub.releaseArmed(slot)) {
+    if (!hub.releaseTimer(slot)) {
       disarm(hub, slot);
       hub.release(slot);
     }

@@ -1,6 +1,7 @@
 // Timeout and withTimeout.
 
 import { describe, expect, test } from 'vitest';
+import { Word } from '../../ts/core/contract.ts';
 import {
   createHub,
   type Greenlet,
@@ -16,8 +17,9 @@ import {
   wait,
   withTimeout,
 } from '../../ts/index.ts';
+import { randomFrom } from '../oracle/programs/grammar.ts';
 import { CORES, rejected, thrown, told } from '../support/cores.ts';
-import { leftIn, world } from '../support/worlds.ts';
+import { leftIn, smallCore, world } from '../support/worlds.ts';
 
 type Body = Generator<any, any, any>;
 
@@ -795,6 +797,80 @@ describe.each(CORES)('on the %s core', (core) => {
       clock.advance(20);
       expect(fired).toBe(3000);
       expect(leftIn(hub)).toEqual({});
+    });
+
+    test('on a clock that runs: starts share a reading of it, and nothing fires early, or later than what was computed', () => {
+      let nowMs = 0;
+      let slice = {};
+      /** What bodies compute, in ms: in this turn of the hub, and since the last reading of the clock. */
+      let turn = 0;
+      let reading = { ms: 0, slice };
+      const chance = randomFrom(17);
+      const host = { soon() {}, after() {}, cancel() {}, onIdle: () => () => {}, uncaught() {}, print() {} };
+      const now = () => {
+        reading = { ms: 0, slice };
+        return nowMs;
+      };
+      const hub = createHub({ core: smallCore(core), clock: { virtual: false, now }, host });
+      let strays = 0;
+      const fired: Seen[] = [];
+      let ends = 0;
+      class Seen extends Timeout {
+        dueMs = 0;
+        firedMs = 0;
+        reading = reading;
+        protected override onExpiration(): void {
+          this.firedMs = nowMs;
+          fired.push(this);
+        }
+      }
+      function* body(): Body {
+        const mine: Seen[] = [];
+        slice = {};
+        for (let left = 6000; left > 0; --left) {
+          const step = chance(100);
+          if (step < 60) {
+            const timeout = new Seen(chance(20) / 1000);
+            timeout.start();
+            timeout.dueMs = nowMs + Number(timeout.seconds) * 1000;
+            timeout.reading = reading;
+            // Not that of another slice.
+            if (reading.slice !== slice) ++strays;
+            if (chance(10) < 7) timeout.cancel();
+            else mine.push(timeout);
+          } else if (step < 70) mine.splice(chance(mine.length + 1), 1)[0]?.cancel();
+          else if (step < 95) {
+            const ms = chance(200) < 1 ? 4 : 0.001;
+            nowMs += ms;
+            turn += ms;
+            reading.ms += ms;
+          } else {
+            // The batch is over, and the loop looks at the clock.
+            if (chance(2) < 1) hub.core.words[Word.BUDGET] = 0;
+            yield* sleep(chance(20) < 1 ? 0.003 : 0);
+            slice = {};
+          }
+        }
+        for (const timeout of mine) timeout.cancel();
+      }
+      for (let i = 0; i < 4; i++) hub.spawn(body);
+      for (let left = 1000; left > 0; --left) {
+        const before = turn;
+        turn = 0;
+        fired.length = 0;
+        hub.turn();
+        hub.core.verify();
+        for (const { dueMs, firedMs, reading } of fired) {
+          expect(firedMs - dueMs).toBeGreaterThanOrEqual(-0.5); // SHARED_GAP_MS
+          expect(firedMs - dueMs).toBeLessThan(1.5 + reading.ms + before + turn);
+        }
+        ends += fired.length;
+        nowMs += 1;
+      }
+      expect(strays).toBe(0);
+      expect(ends).toBeGreaterThan(200);
+      expect(leftIn(hub)).toEqual({});
+      hub.destroy();
     });
   });
 });

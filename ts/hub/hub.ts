@@ -14,7 +14,7 @@
 
 import { config } from '../config.ts';
 import { type Clock, describe, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
-import { type Core, Counter, HOLE, type Kind, NIL, Priority, type RowKind, Word } from '../core/contract.ts';
+import { type Core, Counter, HOLE, Kind, NIL, Priority, type RowKind, Word } from '../core/contract.ts';
 import {
   BlockingSwitchOutError,
   GeventError,
@@ -53,8 +53,8 @@ const MAX_LEFT_ALONE = 256;
 const ALONE = 32;
 /** A switch flood under a virtual clock would never end, since no time passes in it. */
 const VIRTUAL_LIMIT = 20_000_000;
-/** Numbers kept of arms that share one reading of the clock, three for each. */
-const CLOCK_SHARES = 96;
+/** Arms that share one reading of the clock. */
+const CLOCK_SHARES = 32;
 /** A shared reading that was off by less is left as it is. */
 const SHARED_GAP_MS = 0.5;
 
@@ -149,15 +149,16 @@ export class Hub extends RawGreenlet {
   /** BUDGET at the last reading: it changes with every slice. */
   #stamp = -1;
   readonly #shared: number[] = [];
-  // The timer that was armed last in this slice, which the core does not know yet: most are cancelled before anybody asks. Its slot is
-  // taken, and is kept for the next when it is cancelled.
+  /** How many more arms may share that reading. */
+  #sharesLeft = 0;
+  // Y1: the Timeout that was started last in this slice is one that the core does not know yet, since most are cancelled before anybody
+  // asks. Its slot is taken; cancelled, it stays idle for the next. At most one of the two is there.
   #youngSlot = NIL;
-  #young = false;
+  #idleSlot = NIL;
   #youngAt = 0;
   #youngPriority = 0;
+  /** By a shared reading of the clock. */
   #youngShares = false;
-  /** How many have shared this reading of the clock. */
-  #youngCount = 0;
   #batch = 64;
   #mostLeftAlone = MAX_LEFT_ALONE;
   #checked: number;
@@ -228,58 +229,66 @@ export class Hub extends RawGreenlet {
     return slot;
   }
 
-  /** @internal A slot for `owner`, armed as by `arm`: finite `ms` from now. In a slice the core hears of it at `handOver`. */
-  takeArmed(kind: Kind, owner: Fires<Hub>, ms: number, priority: number): number {
-    const wait = ms > 0 ? ms : 0;
-    if (this.#young) this.handOver();
-    if (active !== this || !this.#draining) {
-      const shares = active === this && this.#sharesClock();
-      const at = (shares ? this.#now : this.updateNow()) + wait;
-      const slot = this.core.takeArmed(kind, at, priority);
-      if (slot >= this.owners.length || slot === NIL) this.#moreOwners(slot);
-      this.owners[slot] = owner;
-      if (shares) this.#shared.push(slot, at, priority);
-      else if (active !== this) this.kick();
-      return slot;
+  /** @internal A slot for a Timeout, armed as by `arm`: finite `ms` from now. In a slice the core hears of it at `handOver` (Y1). */
+  takeTimer(owner: Fires<Hub>, ms: number, priority: number): number {
+    // The common case, small enough to be inlined: the one before was cancelled, in this slice.
+    const slot = this.#idleSlot;
+    if (slot === NIL || this.#stamp !== this.core.words[BUDGET] || this.#sharesLeft === 0) {
+      return this.#takeTimer(owner, ms, priority);
     }
-    let slot = this.#youngSlot;
-    if (slot === NIL) slot = this.#youngSlot = this.take(kind, owner);
-    else this.owners[slot] = owner;
-    this.#youngShares = this.#sharesClock();
-    if (this.#youngShares) ++this.#youngCount;
-    this.#youngAt = (this.#youngShares ? this.#now : this.updateNow()) + wait;
+    --this.#sharesLeft;
+    this.#idleSlot = NIL;
+    this.#youngSlot = slot;
+    this.owners[slot] = owner;
+    this.#youngAt = this.#now + (ms > 0 ? ms : 0);
     this.#youngPriority = priority;
-    this.#young = true;
+    this.#youngShares = true;
     return slot;
   }
 
-  /** @internal `release` a slot that may still be armed. False, and nothing has changed, if it is not. */
-  releaseArmed(slot: number): boolean {
-    if (slot === this.#youngSlot) {
-      this.#young = false;
-      this.owners[slot] = VACANT;
-      return true;
+  #takeTimer(owner: Fires<Hub>, ms: number, priority: number): number {
+    if (this.#youngSlot !== NIL) this.handOver();
+    if (active !== this || !this.#draining) {
+      const slot = this.core.takeArmed(Kind.TIMER, this.updateNow() + (ms > 0 ? ms : 0), priority);
+      if (slot >= this.owners.length || slot === NIL) this.#moreOwners(slot);
+      this.owners[slot] = owner;
+      if (active !== this) this.kick();
+      return slot;
     }
-    if (!this.core.freeArmed(slot)) return false;
-    this.owners[slot] = VACANT;
-    this.bodies[slot] = null;
-    return true;
+    let slot = this.#idleSlot;
+    if (slot === NIL) slot = this.take(Kind.TIMER, owner);
+    else this.owners[slot] = owner;
+    this.#idleSlot = NIL;
+    this.#youngShares = this.#sharesClock();
+    this.#youngAt = (this.#youngShares ? this.#now : this.updateNow()) + (ms > 0 ? ms : 0);
+    this.#youngSlot = slot;
+    this.#youngPriority = priority;
+    return slot;
   }
 
-  /** @internal Y1: whoever arms, looks at timers or counts has the core know all first. */
+  /** @internal Give back what `takeTimer` gave. False if it is not armed any more, and still to be released. */
+  releaseTimer(slot: number): boolean {
+    this.owners[slot] = VACANT;
+    if (slot === this.#youngSlot) {
+      this.#youngSlot = NIL;
+      this.#idleSlot = slot;
+      return true;
+    }
+    return this.core.freeArmed(slot);
+  }
+
+  /** @internal Y1: whoever arms a timer, looks at them or counts has the core know all first. */
   handOver(): void {
+    const idle = this.#idleSlot;
+    if (idle !== NIL) {
+      this.#idleSlot = NIL;
+      this.core.free(idle);
+    }
     const slot = this.#youngSlot;
     if (slot === NIL) return;
     this.#youngSlot = NIL;
-    if (!this.#young) {
-      this.release(slot);
-      return;
-    }
-    this.#young = false;
     this.core.arm(slot, this.#youngAt, this.#youngPriority);
-    if (!this.#youngShares) return;
-    --this.#youngCount;
-    this.#shared.push(slot, this.#youngAt, this.#youngPriority);
+    if (this.#youngShares) this.#shared.push(slot, this.#youngAt, this.#youngPriority);
   }
 
   #moreOwners(slot: number): void {
@@ -411,15 +420,12 @@ export class Hub extends RawGreenlet {
 
   /** @internal Read the clock. */
   updateNow(): number {
+    if (this.#youngSlot !== NIL) this.handOver();
     const now = this.clock.now();
     const before = this.#now;
     this.#now = now;
     this.#stamp = this.core.words[BUDGET];
-    this.#youngCount = 0;
-    if (this.#young && this.#youngShares) {
-      if (now - before > SHARED_GAP_MS) this.#youngAt += now - before;
-      this.#youngShares = false;
-    }
+    this.#sharesLeft = this.clock.virtual ? 0 : CLOCK_SHARES;
     if (this.#shared.length > 0) this.#settleShared(now - before);
     return now;
   }
@@ -427,7 +433,7 @@ export class Hub extends RawGreenlet {
   /** @internal Arm the slot's timer `ms` from now; Infinity: not at all. */
   arm(slot: number, ms: number, priority: number = Priority.NORMAL): void {
     if (ms === Infinity) return;
-    if (this.#young) this.handOver();
+    if (this.#youngSlot !== NIL) this.handOver();
     const { core } = this;
     const wait = ms > 0 ? ms : 0;
     if (active !== this) {
@@ -446,12 +452,11 @@ export class Hub extends RawGreenlet {
     this.#shared.push(slot, at, priority);
   }
 
+  /** True if an arm may share the reading of the clock, and it has. */
   #sharesClock(): boolean {
-    return (
-      this.#stamp === this.core.words[BUDGET] &&
-      this.#shared.length + 3 * this.#youngCount < CLOCK_SHARES &&
-      !this.clock.virtual
-    );
+    if (this.#stamp !== this.core.words[BUDGET] || this.#sharesLeft === 0) return false;
+    --this.#sharesLeft;
+    return true;
   }
 
   #settleShared(gapMs: number): void {
