@@ -862,7 +862,7 @@ describe.each(CORES)('on the %s core', (core) => {
         hub.core.verify();
         for (const { dueMs, firedMs, reading } of fired) {
           expect(firedMs - dueMs).toBeGreaterThanOrEqual(-0.5); // SHARED_GAP_MS
-          expect(firedMs - dueMs).toBeLessThan(1.5 + reading.ms + before + turn);
+          expect(firedMs - dueMs).toBeLessThan(2.5 + reading.ms + before + turn);
         }
         ends += fired.length;
         nowMs += 1;
