@@ -55,6 +55,8 @@ const ALONE = 32;
 const VIRTUAL_LIMIT = 20_000_000;
 /** Arms that share one reading of the clock. */
 const CLOCK_SHARES = 32;
+/** No BUDGET: the clock has not been read in this slice. Many timers that are due take it below 0. */
+const UNREAD = -0x80000000;
 /** A shared reading that was off by less is left as it is. */
 const SHARED_GAP_MS = 0.5;
 
@@ -147,7 +149,7 @@ export class Hub extends RawGreenlet {
   #mainErrors: { error: unknown }[] = [];
   #now: number;
   /** BUDGET at the last reading: it changes with every slice. */
-  #stamp = -1;
+  #stamp = UNREAD;
   readonly #shared: number[] = [];
   /** How many more arms may share that reading. */
   #sharesLeft = 0;
@@ -589,7 +591,7 @@ export class Hub extends RawGreenlet {
       this.#virtualLeft = VIRTUAL_LIMIT;
     }
     if (words[BUDGET] <= 0) words[BUDGET] = this.#batch;
-    this.#stamp = -1;
+    this.#stamp = UNREAD;
     try {
       for (;;) {
         if (this.loop.$phases) this.loop.$prepare();
@@ -720,7 +722,7 @@ export class Hub extends RawGreenlet {
     this.handOver();
     if (core.nextDeadline() === Infinity) return false;
     const now = this.updateNow();
-    this.#stamp = -1;
+    this.#stamp = UNREAD;
     if (core.nextDeadline() > now) return false;
     let settled = false;
     core.beginDue();
@@ -744,7 +746,7 @@ export class Hub extends RawGreenlet {
   #checkpoint(): boolean {
     const now = this.updateNow();
     const words = this.core.words;
-    this.#stamp = -1;
+    this.#stamp = UNREAD;
     if (this.clock.virtual) {
       words[BUDGET] = MAX_BATCH;
       this.#virtualLeft -= MAX_BATCH;
