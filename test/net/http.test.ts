@@ -1,8 +1,11 @@
 // The HTTP server and client, with real connections on loopback. Raw bytes where a client library would be too polite.
 
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import express from 'express';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Event } from '../../ts/event.ts';
@@ -22,6 +25,7 @@ import {
   stream,
   write,
 } from '../../ts/net/http.ts';
+import { Pool } from '../../ts/pool.ts';
 import { CORES } from '../support/cores.ts';
 import { realWorld } from '../support/real.ts';
 import { leftIn } from '../support/worlds.ts';
@@ -516,6 +520,65 @@ describe.each(CORES)('HTTPServer on the %s core', (core) => {
     expect(hub.statistics().greenlets).toBe(0);
   });
 
+  test('a pool runs the requests; those for which it has no room wait, and one without a word about room is asked again', async () => {
+    realWorld(core);
+    const pool = new Pool(2);
+    const mute = { spawn: (fn: any, ...args: any[]) => pool.spawnNowait(fn, ...args), full: () => pool.full() };
+    for (const spawn of [pool, mute]) {
+      let most = 0;
+      let running = 0;
+      const server = await serving(
+        function* () {
+          most = Math.max(most, ++running);
+          yield* sleep(0.005);
+          --running;
+          return new Light('x');
+        },
+        { spawn },
+      );
+      const texts = await Promise.all(Array.from({ length: 9 }, () => fetch(server.url).then((r) => r.text())));
+      expect([texts.join(''), most]).toEqual(['xxxxxxxxx', 2]);
+      await server.stop();
+    }
+  });
+
+  test('stop acts when it is called: nobody has to wait for it', async () => {
+    realWorld(core);
+    const ends: string[] = [];
+    const server = await serving(function* () {
+      try {
+        yield* sleep(60);
+      } catch (error) {
+        ends.push((error as Error).name);
+        throw error;
+      }
+      return new Light('never');
+    });
+    const asked = fetch(server.url).then((r) => r.status);
+    while (server.requests === 0) await sleep(0.001);
+    server.stop(0.01);
+    expect([await asked, ends, server.started]).toEqual([500, ['GreenletExit'], false]);
+  });
+
+  test('a Unix socket will do', async () => {
+    realWorld(core);
+    const directory = mkdtempSync(join(tmpdir(), 'gw-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    const path = join(directory, 'http');
+    const server = new HTTPServer({ path }, () => new Light('by path'));
+    await server.start();
+    expect([server.address, server.serverHost, server.serverPort]).toEqual([path, null, null]);
+    const socket = connect(path);
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await once(socket, 'close');
+    expect(text).toMatch(/by path$/);
+    await server.stop();
+  });
+
   test('without a greenlet (spawn null) a handler that blocks is refused, one that does not is served', async () => {
     const world = realWorld(core);
     const server = await serving(
@@ -566,7 +629,21 @@ describe.each(CORES)('HTTPServer on the %s core', (core) => {
     const server = await serving((_: Request) => new Light('hello'), { log: (line) => lines.push(line) });
     await fetch(`${server.url}/a`).then((r) => r.text());
     await raw(server, 'GET /"%0a\\ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-    expect(lines).toHaveLength(2);
+    await raw(server, 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(lines).toHaveLength(3);
+    expect(lines[2]).toMatch(/"HEAD \/ HTTP\/1\.1" 200 - /);
+    const streamed = await serving(
+      () =>
+        new Light(
+          stream(function* (out) {
+            yield* out.write('four');
+            yield* out.write(Buffer.alloc(5));
+          }),
+        ),
+      { log: (line) => lines.push(line) },
+    );
+    await fetch(streamed.url).then((r) => r.text());
+    expect(lines[3]).toMatch(/ 200 9 /);
     expect(lines[0]).toMatch(
       /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET \/a HTTP\/1\.1" 200 5 \d\.\d{6}$/,
     );

@@ -207,6 +207,18 @@ describe.each(CORES)('on the %s core', (core) => {
     });
   });
 
+  test('a Unix socket is listened on by its path', async () => {
+    realWorld(core);
+    const directory = mkdtempSync(join(tmpdir(), 'gw-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    const path = join(directory, 'echo');
+    const server = new StreamServer(path, echo);
+    await server.start();
+    expect([server.family, server.address, server.serverPort]).toEqual([S.AF_UNIX, path, null]);
+    expect(await run(() => ask(path, 'by path'))).toBe('by path');
+    await server.stop();
+  });
+
   test('a handler that throws closes its connection and nothing else', async () => {
     const { reported } = realWorld(core);
     await run(function* () {

@@ -18,6 +18,8 @@ export const { SOCK_STREAM, SOCK_DGRAM } = SocketKind;
 
 /** An IPv4 or IPv6 address and port. */
 export type InetAddress = readonly [host: string, port: number];
+/** What a server listens on: a port, `'host:port'`, `':port'`, `[host, port]`, or a Unix socket's path; see `parseAddress`. */
+export type ListenAddress = number | string | InetAddress | { path: string };
 /** Where a socket is: `[host, port]`, or the path of a Unix socket. */
 export type Address = InetAddress | string;
 
@@ -62,7 +64,7 @@ export function familyOf(host: string): AddressFamily {
 
 /**
  * What a server is to listen on: a port (any address, IPv6 and IPv4), `'host:port'`, `'[v6]:port'`, `':port'` or `'*:port'`
- * (IPv4), or `[host, port]`, where the host `''` is any, of both.
+ * (IPv4), `[host, port]`, where the host `''` is any, of both; or a Unix socket: `{ path }`, or a path from the root.
  *
  * @returns the family, and the address for a socket of that family
  * @throws TypeError, RangeError if it is none of these
@@ -75,9 +77,12 @@ export function parseAddress(address: unknown): [AddressFamily, Address] {
     return [bare === '' || bare.includes(':') ? AF_INET6 : AF_INET, [bare, port]];
   }
   if (typeof address === 'number') return [AF_INET6, ['', checkPort(address, 'address')]];
+  const path = (address as { path?: unknown } | null)?.path;
+  if (path !== undefined) return [AF_UNIX, unixAddress(path, 'address.path')];
   if (typeof address !== 'string') {
-    throw new TypeError(`address: expected [host, port], 'host:port' or a port, got ${describe(address)}`);
+    throw new TypeError(`address: expected [host, port], 'host:port', a port or { path }, got ${describe(address)}`);
   }
+  if (address.startsWith('/')) return [AF_UNIX, unixAddress(address, 'address')];
   if (/^\d+$/.test(address)) return [AF_INET6, ['', checkPort(Number(address), 'address')]];
   const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(address);
   if (match === null) throw new RangeError(`address: expected 'host:port', got ${describe(address)}`);

@@ -1,5 +1,6 @@
 // Entry `gevent-wasm/http`: a server whose requests are greenlets, and its client.
 
+export type { Address, ListenAddress } from './address.ts';
 export { type FetchOptions, fetch } from './http/client.ts';
 export { ConnectionClosed, HTTPError } from './http/errors.ts';
 export { type Log, LoggingLogAdapter } from './http/log.ts';
@@ -10,9 +11,7 @@ export {
   HTTPServer,
   type HTTPServerOptions,
   type InformedHandler,
-  type Listener,
   type NodeHandler,
-  type Spawn,
   type UpgradeHandler,
 } from './http/server.ts';
 export {
@@ -26,3 +25,5 @@ export {
   stream,
   write,
 } from './http/streaming.ts';
+export type { PoolLike, Spawn } from './running.ts';
+export type { StopOptions } from './server-life.ts';

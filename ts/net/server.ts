@@ -4,20 +4,25 @@ import { describe } from '../core/clock.ts';
 import { Framed } from '../framed.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
+import type { Limit } from '../timeout.ts';
 import { settle } from '../unwind.ts';
 import { type Address, type AddressFamily, AF_INET, AF_INET6, AF_UNIX, SOCK_DGRAM } from './address.ts';
-import { BaseServer, type Handle, type Spawn, type StopOptions } from './base-server.ts';
+import { BaseServer, type Handle } from './base-server.ts';
 import { Socket } from './endpoint.ts';
 import { SocketError } from './errors.ts';
 import { closedOnFailure } from './making.ts';
 import { IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SOL_SOCKET } from './options.ts';
 import { Order } from './order.ts';
+import type { Spawn } from './running.ts';
+import { limitOf, type StopOptions } from './server-life.ts';
 import { SSLContext as Context, createDefaultContext, Purpose, type SSLContext, type SSLOptions } from './tls.ts';
 import { Cluster } from './workers.ts';
 import type { Data } from './writer.ts';
 
 export { parseAddress } from './address.ts';
-export { BaseServer, type Handle, type PoolLike, type Spawn, type StopOptions } from './base-server.ts';
+export { BaseServer, type Handle } from './base-server.ts';
+export type { PoolLike, Spawn } from './running.ts';
+export type { StopOptions } from './server-life.ts';
 
 /** What handles a connection: it may block, and the socket is closed when it has ended. */
 export type StreamHandle = (socket: Socket, address: Address) => unknown;
@@ -174,10 +179,10 @@ export class StreamServer extends BaseServer {
     this.#cluster?.report({ error });
   }
 
-  override stop(options: StopOptions = {}): Operation<void> {
-    if (!this.#cluster?.primary) return super.stop(options);
+  override stop(timeout: Limit | StopOptions = this.stopTimeout): Operation<void> {
+    if (!this.#cluster?.primary) return super.stop(timeout);
     super.close();
-    return this.#cluster.stop(options.timeout ?? this.stopTimeout);
+    return this.#cluster.stop(limitOf(timeout, this.stopTimeout));
   }
 
   override get started(): boolean {

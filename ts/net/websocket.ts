@@ -18,9 +18,10 @@ import { expired, limitMs } from '../limit.ts';
 import { shield } from '../shield.ts';
 import { type Limit, Timeout } from '../timeout.ts';
 import { settle } from '../unwind.ts';
+import type { ListenAddress } from './address.ts';
 import { EmitterWait } from './emitter.ts';
 import { Response } from './http/response.ts';
-import { HTTPServer, type HTTPServerOptions, type Listener, type UpgradeHandler } from './http/server.ts';
+import { HTTPServer, type HTTPServerOptions, type UpgradeHandler } from './http/server.ts';
 
 /** Messages, or bytes, that are held for a greenlet that does not receive, before the peer is slowed down. */
 const HIGH_WATER = 64;
@@ -429,7 +430,7 @@ function refuse(duplex: Duplex, status: number): void {
  */
 export class WebSocketServer extends HTTPServer {
   constructor(
-    listener: Listener,
+    listener: ListenAddress,
     handler: WebSocketHandler,
     options: WebSocketOptions & Omit<HTTPServerOptions, 'upgrade' | 'style'> = {},
   ) {

@@ -8,13 +8,8 @@ export type Log = { write(line: string): unknown } | ((line: string) => void);
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const two = (n: number) => String(n).padStart(2, '0');
 
-/** `bytes`: of the body, null where it was not known beforehand. `203.0.113.5 - - [25/Nov/2026:09:00:00 +0000] "GET /a HTTP/1.1" 200 13 0.000123`. */
-export function logLine(
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  bytes: number | null,
-  seconds: number,
-): string {
+/** `bytes`: of the body, none shown as `-`. `203.0.113.5 - - [25/Nov/2026:09:00:00 +0000] "GET /a HTTP/1.1" 200 13 0.000123`. */
+function logLine(incoming: IncomingMessage, outgoing: ServerResponse, bytes: number, seconds: number): string {
   const now = new Date();
   const day = `${two(now.getUTCDate())}/${MONTHS[now.getUTCMonth()]}/${now.getUTCFullYear()}`;
   const time = `${two(now.getUTCHours())}:${two(now.getUTCMinutes())}:${two(now.getUTCSeconds())}`;
@@ -25,16 +20,42 @@ export function logLine(
     (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
   const request = `${incoming.method} ${target} HTTP/${incoming.httpVersion}`;
-  return `${from} - - [${day}:${time} +0000] "${request}" ${outgoing.statusCode} ${bytes ?? '-'} ${seconds.toFixed(6)}`;
+  return `${from} - - [${day}:${time} +0000] "${request}" ${outgoing.statusCode} ${bytes || '-'} ${seconds.toFixed(6)}`;
 }
 
-export function writeLog(log: Log, line: string): void {
+function writeLog(log: Log, line: string): void {
   try {
     if (typeof log === 'function') log(line);
     else log.write(`${line}\n`);
   } catch {
     // A log that fails loses a line and nothing else.
   }
+}
+
+const NO_BODY = new Set([204, 304]);
+
+/** Watch a request; call what it gives at the end, for a line. */
+export function logged(log: Log, incoming: IncomingMessage, outgoing: ServerResponse): () => void {
+  const began = performance.now();
+  const { write, end } = outgoing;
+  let bytes = 0;
+  const count = (chunk: unknown, encoding: unknown): void => {
+    if (typeof chunk === 'string') {
+      bytes += Buffer.byteLength(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8');
+    } else if (chunk instanceof Uint8Array) bytes += chunk.length;
+  };
+  outgoing.write = function (this: ServerResponse, ...args: any[]) {
+    count(args[0], args[1]);
+    return write.apply(this, args as never);
+  } as typeof write;
+  outgoing.end = function (this: ServerResponse, ...args: any[]) {
+    count(args[0], args[1]);
+    return end.apply(this, args as never);
+  } as typeof end;
+  return () => {
+    const sent = incoming.method === 'HEAD' || NO_BODY.has(outgoing.statusCode) ? 0 : bytes;
+    writeLog(log, logLine(incoming, outgoing, sent, (performance.now() - began) / 1000));
+  };
 }
 
 /** A logger's method as a log: `new LoggingLogAdapter(console, 'info')`. */

@@ -8,26 +8,28 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer, type ServerOptions as SecureOptions } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describe, type Seconds, toWaitMs } from '../../core/clock.ts';
-import { BlockingSwitchOutError, GeventError, isControl } from '../../exceptions.ts';
-import { Framed } from '../../framed.ts';
-import { killall, spawnRaw } from '../../gevent.ts';
+import { Event } from '../../event.ts';
+import { isControl } from '../../exceptions.ts';
+import { killall } from '../../gevent.ts';
 import { Greenlet } from '../../gevent-greenlet.ts';
-import type { Hub } from '../../hub/hub.ts';
 import type { Operation } from '../../hub/operation.ts';
 import type { Park } from '../../hub/protocol.ts';
 import type { RawGreenlet } from '../../hub/raw.ts';
-import { hubHere } from '../../limit.ts';
-import '../../hub.ts';
 import { sleep } from '../../sleep.ts';
 import { type Limit, Timeout } from '../../timeout.ts';
-import { until } from '../../until.ts';
 import { settle } from '../../unwind.ts';
+import { type Address, type AddressFamily, AF_INET6, anyHost, type ListenAddress, parseAddress } from '../address.ts';
+import { fromNode } from '../errors.ts';
+import { Order } from '../order.ts';
+import { type PoolLike, RoomWatch, type Spawn } from '../running.ts';
+import { ServerLife } from '../server-life.ts';
 import { HTTPError } from './errors.ts';
-import { type Log, logLine, writeLog } from './log.ts';
-import { hasBody, isHost, type RequestInfo, requestFrom, tooLarge } from './request.ts';
+import { answer, continueOnRead, Info, inHub, refuse, serve, upgrade } from './exchange.ts';
+import type { Log } from './log.ts';
+import { isHost, type RequestInfo, requestFrom, tooLarge } from './request.ts';
 import { isResponse, send } from './response.ts';
 import { ended } from './streaming.ts';
 
@@ -39,15 +41,6 @@ export type InformedHandler = (request: Request, info: RequestInfo) => unknown;
 export type NodeHandler = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown;
 /** What takes a connection over after an `Upgrade` request; a greenlet runs it. */
 export type UpgradeHandler = (incoming: IncomingMessage, socket: Duplex, head: Buffer) => unknown;
-
-/** How requests are run: each in a Greenlet, in raw greenlets, at most n at a time, by something with `spawn`, or in the hub. */
-export type Spawn =
-  | 'default'
-  | 'raw'
-  | number
-  | null
-  | ((fn: (...args: any[]) => unknown, ...args: unknown[]) => unknown)
-  | { spawn(fn: (...args: any[]) => unknown, ...args: any[]): unknown };
 
 export interface HTTPServerOptions {
   /** `'fetch'`: the handler takes a Request and gives a Response. `'node'`: it takes `(req, res)`. Default: by its number of parameters. */
@@ -70,40 +63,6 @@ export interface HTTPServerOptions {
   node?: ServerOptions;
 }
 
-/** A port, `'host:port'`, `':port'`, `[host, port]`, or `{ path }` of a Unix socket. */
-export type Listener = number | string | [host: string, port: number] | { path: string };
-
-/** An address from what gevent's servers take. */
-export function listenOptions(listener: Listener): { host?: string; port?: number; path?: string } {
-  if (typeof listener === 'number') return { port: portOf(listener, listener) };
-  if (Array.isArray(listener)) return { host: listener[0], port: portOf(listener[1], listener) };
-  if (typeof listener === 'object' && listener !== null && typeof listener.path === 'string')
-    return { path: listener.path };
-  if (typeof listener !== 'string') {
-    throw new TypeError(
-      `HTTPServer(listener): expected a port, 'host:port', [host, port] or { path }, got ${describe(listener)}`,
-    );
-  }
-  if (listener.startsWith('/')) return { path: listener };
-  const parts =
-    /^(?:\[(.*)\]|([^:]*)):(\d+)$/.exec(listener) ?? (/^\d+$/.test(listener) ? ['', undefined, '', listener] : null);
-  if (parts === null) {
-    throw new TypeError(
-      `HTTPServer(listener): expected a port, 'host:port', [host, port] or { path }, got ${describe(listener)}`,
-    );
-  }
-  const host = parts[1] ?? parts[2] ?? '';
-  const port = portOf(Number(parts[3]), listener);
-  return host === '' || host === '*' ? { port } : { host, port };
-}
-
-function portOf(port: unknown, listener: unknown): number {
-  if (!Number.isInteger(port) || (port as number) < 0 || (port as number) > 65535) {
-    throw new RangeError(`HTTPServer(listener): expected a port from 0 to 65535 in ${describe(listener)}`);
-  }
-  return port as number;
-}
-
 /**
  * An HTTP server whose requests are greenlets.
  *
@@ -117,47 +76,36 @@ function portOf(port: unknown, listener: unknown): number {
  * so Express and others run unchanged.
  * @see `gevent.pywsgi.WSGIServer`, the source.
  */
-export class HTTPServer {
-  readonly hub: Hub;
+export class HTTPServer extends ServerLife {
   /** Node's server beneath. */
   readonly server: Server;
-  readonly stopTimeout: Seconds;
   readonly log: Log | null;
   readonly #handler: InformedHandler | NodeHandler;
   readonly #fetch: boolean;
-  readonly #spawn: (fn: (...args: any[]) => unknown, ...args: any[]) => unknown;
-  readonly #limit: number;
   readonly #limits: { maxBodySize: number };
-  readonly #address: { host?: string; port?: number; path?: string; backlog?: number };
+  readonly #asked: { family: AddressFamily; address: Address; backlog: number | undefined };
   readonly #upgrade: UpgradeHandler | null;
   /** S1: who serves it, once somebody does. */
   readonly #open = new Map<ServerResponse, RawGreenlet | null>();
   readonly #upgraded = new Map<Duplex, RawGreenlet | null>();
-  /** Arrived while all slots are taken. */
-  #waiting: { incoming: IncomingMessage; outgoing: ServerResponse }[] = [];
-  #running = 0;
-  #state: 'new' | 'started' | 'closed' = 'new';
-  #listening: Promise<void> | null = null;
-  #stopped = Promise.withResolvers<void>();
-  #drained: (() => void) | null = null;
+  /** Arrived while the pool is full. */
+  readonly #waiting: { incoming: IncomingMessage; outgoing: ServerResponse }[] = [];
+  readonly #room = new RoomWatch(this.hub, () => this.#admit());
+  /** Set when nothing is open any more; there is one while somebody waits for that. */
+  #idle: Event | null = null;
+  /** It listens, or did, and its connections are not all gone. */
+  #holds = false;
+  readonly #over = new Event();
 
-  constructor(listener: Listener, handler: FetchHandler, options?: HTTPServerOptions);
-  constructor(listener: Listener, handler: InformedHandler, options: HTTPServerOptions & { style: 'fetch' });
-  constructor(listener: Listener, handler: NodeHandler, options?: HTTPServerOptions);
-  constructor(listener: Listener, handler: InformedHandler | NodeHandler, options: HTTPServerOptions = {}) {
+  constructor(listener: ListenAddress, handler: FetchHandler, options?: HTTPServerOptions);
+  constructor(listener: ListenAddress, handler: InformedHandler, options: HTTPServerOptions & { style: 'fetch' });
+  constructor(listener: ListenAddress, handler: NodeHandler, options?: HTTPServerOptions);
+  constructor(listener: ListenAddress, handler: InformedHandler | NodeHandler, options: HTTPServerOptions = {}) {
+    super(options.spawn === undefined ? 'default' : options.spawn);
     if (typeof handler !== 'function') {
       throw new TypeError(`HTTPServer(listener, handler): expected a function, got ${describe(handler)}`);
     }
-    const {
-      style,
-      spawn = 'default',
-      log = null,
-      maxBodySize = Infinity,
-      stopTimeout = 1,
-      backlog,
-      upgrade = null,
-      tls,
-    } = options;
+    const { style, log = null, maxBodySize = Infinity, stopTimeout = 1, backlog, upgrade = null, tls } = options;
     if (style !== undefined && style !== 'fetch' && style !== 'node') {
       throw new TypeError(`HTTPServer(style): expected 'fetch' or 'node', got ${describe(style)}`);
     }
@@ -165,13 +113,11 @@ export class HTTPServer {
       throw new RangeError(`HTTPServer(maxBodySize): expected bytes, 0 or more, got ${describe(maxBodySize)}`);
     }
     toWaitMs(stopTimeout, 'HTTPServer(stopTimeout)');
-    this.hub = hubHere();
+    const [family, address] = parseAddress(listener);
+    this.#asked = { family, address, backlog };
     this.#handler = handler;
     this.#fetch = (style ?? (handler.length >= 2 ? 'node' : 'fetch')) === 'fetch';
-    this.#address = { ...listenOptions(listener), ...(backlog === undefined ? {} : { backlog }) };
     this.#limits = { maxBodySize };
-    this.#limit = typeof spawn === 'number' ? spawn : Infinity;
-    this.#spawn = spawner(this.hub, spawn);
     this.#upgrade = upgrade;
     this.stopTimeout = stopTimeout;
     this.log = log === 'default' ? process.stderr : log;
@@ -189,86 +135,84 @@ export class HTTPServer {
   }
 
   /** A server of a handler of Node's style. The same as the constructor; here TypeScript knows what the parameters are. */
-  static node(listener: Listener, handler: NodeHandler, options: HTTPServerOptions = {}): HTTPServer {
+  static node(listener: ListenAddress, handler: NodeHandler, options: HTTPServerOptions = {}): HTTPServer {
     return new HTTPServer(listener, handler, { ...options, style: 'node' });
   }
 
   // ---- life ---------------------------------------------------------------------------------------------------------
 
-  /** Listen. Acts at once; the operation waits until connections are taken. Switch point. */
-  start(): Operation<void> {
-    if (this.#state === 'closed')
-      throw new GeventError('GEVENT_SERVER_CLOSED', `${this}: a stopped server cannot be started again`);
-    if (this.#listening === null) {
-      this.#state = 'started';
-      ++this.hub.refs;
-      this.#listening = new Promise<void>((resolve, reject) => {
-        const failed = (error: Error) => {
-          this.#end();
-          reject(error);
-        };
-        this.server.once('error', failed);
-        this.server.listen(this.#address, () => {
-          this.server.off('error', failed);
-          this.server.on('error', (error) => this.hub.$route(this, error));
-          resolve();
-        });
-      });
-      // Whoever starts and does not wait hears of it by serveForever() or stop().
-      this.#listening.catch(() => {});
-    }
-    return until(this.#listening);
+  /** Where it listens; the address that was asked for until it does. */
+  override get address(): Address {
+    const address = this.server.address() as AddressInfo | string | null;
+    if (address === null) return this.#asked.address;
+    return typeof address === 'string' ? address : [address.address, address.port];
   }
 
-  /** Start if need be, and wait until the server is stopped. A kill of the waiting greenlet stops it. Switch point. */
-  serveForever(): Operation<void> {
-    return new Framed('HTTPServer.serveForever', () => this.#serving());
+  /** @internal */
+  override $listen(): Operation<void> {
+    const { server } = this;
+    const { family, address, backlog } = this.#asked;
+    const order = new Order<void>('listen');
+    server.on('error', (error) => {
+      const ours = fromNode(error);
+      if (order.settled) return this.hub.$route(this, ours);
+      this.#end();
+      order.fail(ours);
+    });
+    this.#holds = true;
+    ++this.hub.refs;
+    const extra = backlog === undefined ? {} : { backlog };
+    const listening = () => order.settle();
+    if (typeof address === 'string') server.listen({ path: address, ...extra }, listening);
+    // Node's own any address is of both families, or of the one that there is.
+    else if (family === AF_INET6 && address[0] === '') server.listen({ port: address[1], ...extra }, listening);
+    else server.listen({ host: anyHost(address[0], family), port: address[1], ...extra }, listening);
+    return order;
   }
 
-  *#serving(): Generator<Park, void, any> {
-    yield* this.start();
-    try {
-      yield* until(this.#stopped.promise);
-    } finally {
-      if (!this.closed) yield* this.stop();
-    }
+  /** @internal */
+  override $listening(): void {
+    if (this.closed) this.#shutDoor();
+    super.$listening();
   }
 
-  /** Take no more connections; those that are there go on. */
-  close(): void {
-    if (this.#state === 'closed') return;
-    const started = this.#state === 'started';
-    this.#state = 'closed';
+  /** @internal Take no more connections; those that are there go on. */
+  override $shut(): void {
     for (const outgoing of this.#open.keys()) if (!outgoing.headersSent) outgoing.shouldKeepAlive = false;
-    if (!started) return this.#stopped.resolve();
+    // Still asking for its host's address, Node cannot be stopped: see $listening.
+    if (this.server.listening) this.#shutDoor();
+    else if (!this.#holds) this.#over.set();
+  }
+
+  #shutDoor(): void {
     this.server.close(() => this.#end());
     this.server.closeIdleConnections();
   }
 
-  /**
-   * Close, wait `timeout` seconds for requests under way, then kill their greenlets, which are answered 500, and close what is left.
-   * Acts at once. Switch point.
-   */
-  stop(timeout: Limit = this.stopTimeout): Operation<void> {
-    if (!(timeout instanceof Timeout) && timeout !== null) toWaitMs(timeout, 'stop(timeout)');
-    this.close();
-    return new Framed('HTTPServer.stop', () => this.#stop(timeout));
+  /** Nothing listens any more and no connection is left. */
+  #end(): void {
+    this.#over.set();
+    if (!this.#holds) return;
+    this.#holds = false;
+    --this.hub.refs;
+    this.hub.kick();
   }
 
-  *#stop(timeout: Limit): Generator<Park, void, any> {
-    const limit = Timeout.startNew(timeout);
+  /** @internal Requests under way get their time; those that are killed are answered 500. */
+  override *$drain(timeout: Limit): Generator<Park, void, any> {
     try {
-      while (this.#open.size + this.#upgraded.size > 0) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        this.#drained = resolve;
-        yield* until(promise);
+      if (this.#open.size + this.#upgraded.size > 0) {
+        this.#idle ??= new Event();
+        yield* this.#idle.wait({ timeout });
       }
-    } catch (error) {
-      if (error !== limit) throw error;
     } finally {
-      limit.cancel();
+      this.#room.stop();
+      this.#waiting.length = 0;
+      yield* this.#killAll();
     }
-    this.#waiting = [];
+  }
+
+  *#killAll(): Generator<Park, void, any> {
     const left = [...this.#open.values(), ...this.#upgraded.values()].filter((g) => g instanceof Greenlet);
     // They may say good-bye to their clients: 500, or a close frame.
     const patience = new Timeout(1);
@@ -279,54 +223,18 @@ export class HTTPServer {
     }
     for (const socket of this.#upgraded.keys()) socket.destroy();
     this.server.closeAllConnections();
-    yield* until(this.#stopped.promise);
+    yield* this.#over.wait();
     // The killed get their turn before this returns.
     yield* sleep(0);
   }
 
-  /** Nothing listens any more and no connection is left. */
-  #end(): void {
-    if (this.#listening !== null) {
-      this.#listening = null;
-      this.#state = 'closed';
-      --this.hub.refs;
-      this.hub.kick();
-    }
-    this.#stopped.resolve();
-  }
-
-  get started(): boolean {
-    return this.#state === 'started' && this.server.listening;
-  }
-
-  get closed(): boolean {
-    return this.#state === 'closed';
-  }
-
-  /** What it listens on: `[host, port]`, a path, or null before it listens. */
-  get address(): [host: string, port: number] | string | null {
-    const address = this.server.address() as AddressInfo | string | null;
-    return address === null || typeof address === 'string' ? address : [address.address, address.port];
-  }
-
-  get serverHost(): string | null {
-    return Array.isArray(this.address) ? this.address[0] : null;
-  }
-
-  get serverPort(): number | null {
-    return Array.isArray(this.address) ? this.address[1] : null;
-  }
-
   /** `http://host:port` of what it listens on, for clients on this machine. */
   get url(): string {
-    const [host, port] = Array.isArray(this.address) ? this.address : ['localhost', 80];
-    const name = host === '::' || host === '0.0.0.0' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+    const { address } = this;
+    const [host, port] = typeof address === 'string' ? ['localhost', 80] : address;
+    const name =
+      host === '' || host === '::' || host === '0.0.0.0' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
     return `${'key' in this.server || 'setSecureContext' in this.server ? 'https' : 'http'}://${name}:${port}`;
-  }
-
-  /** True while further requests have to wait. */
-  full(): boolean {
-    return this.#running >= this.#limit;
   }
 
   /** Requests under way, waiting ones included. */
@@ -334,44 +242,37 @@ export class HTTPServer {
     return this.#open.size;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-  }
-
-  toString(): string {
-    const at =
-      this.address === null ? this.#state : Array.isArray(this.address) ? this.address.join(':') : this.address;
-    return `<HTTPServer ${at}>`;
-  }
-
   // ---- a request ----------------------------------------------------------------------------------------------------
 
   #accept(incoming: IncomingMessage, outgoing: ServerResponse): void {
     this.#open.set(outgoing, null);
     outgoing.once('close', () => this.#gone(outgoing));
-    if (this.#state === 'closed') outgoing.shouldKeepAlive = false;
-    if (this.#running >= this.#limit) this.#waiting.push({ incoming, outgoing });
-    else this.#run(incoming, outgoing);
+    if (this.closed) outgoing.shouldKeepAlive = false;
+    if (this.pool === null) return this.#serve(incoming, outgoing);
+    this.#waiting.push({ incoming, outgoing });
+    this.#admit();
   }
 
-  #run(incoming: IncomingMessage, outgoing: ServerResponse): void {
-    ++this.#running;
-    try {
-      const greenlet = this.#spawn(serve, this, incoming, outgoing);
-      if (greenlet instanceof Greenlet && this.#open.has(outgoing)) this.#open.set(outgoing, greenlet);
-    } catch (error) {
-      this.$done();
-      this.hub.$route(this, error);
-      answer(outgoing, 503);
+  /** Serve those that wait, as far as there is room. */
+  #admit(): void {
+    const pool = this.pool as PoolLike;
+    while (this.#waiting.length > 0) {
+      if (this.full()) return this.#room.start(pool, 0.01);
+      const { incoming, outgoing } = this.#waiting.shift() as { incoming: IncomingMessage; outgoing: ServerResponse };
+      if (!outgoing.destroyed) this.#serve(incoming, outgoing);
     }
   }
 
-  /** @internal A handler has ended. */
-  $done(): void {
-    --this.#running;
-    while (this.#waiting.length > 0 && this.#running < this.#limit) {
-      const { incoming, outgoing } = this.#waiting.shift() as { incoming: IncomingMessage; outgoing: ServerResponse };
-      if (!outgoing.destroyed) this.#run(incoming, outgoing);
+  #serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const run = this.$run;
+    try {
+      // In the hub itself: what blocks there is refused by the hub, and the client gets 500.
+      if (run === null) return void this.hub.loop.runCallback(inHub, serve, [this, incoming, outgoing]);
+      const greenlet = run(serve, this, incoming, outgoing);
+      if (greenlet instanceof Greenlet && this.#open.has(outgoing)) this.#open.set(outgoing, greenlet);
+    } catch (error) {
+      this.hub.$route(this, error);
+      answer(outgoing, 503);
     }
   }
 
@@ -382,9 +283,7 @@ export class HTTPServer {
 
   /** One less to wait for. */
   #left(): void {
-    if (this.#open.size + this.#upgraded.size > 0) return;
-    this.#drained?.();
-    this.#drained = null;
+    if (this.#open.size + this.#upgraded.size === 0) this.#idle?.set();
   }
 
   /** @internal Run the handler and send what it gives. */
@@ -413,7 +312,7 @@ export class HTTPServer {
   }
 
   /** @internal S2 */
-  $failed(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse): void {
+  $raised(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse): void {
     if (error instanceof HTTPError) {
       // What is left of a body that is too large is not read.
       if (error.status === 413 || !incoming.complete) outgoing.shouldKeepAlive = false;
@@ -436,7 +335,7 @@ export class HTTPServer {
   }
 
   #takeOver(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#state === 'closed') return void socket.destroy();
+    if (this.closed) return void socket.destroy();
     this.#upgraded.set(socket, null);
     socket.once('close', () => {
       this.#upgraded.delete(socket);
@@ -444,121 +343,4 @@ export class HTTPServer {
     });
     this.#upgraded.set(socket, this.hub.spawn(upgrade, this.#upgrade as UpgradeHandler, incoming, socket, head));
   }
-}
-
-/** The body of a request's greenlet. */
-function* serve(server: HTTPServer, incoming: IncomingMessage, outgoing: ServerResponse): Generator<Park, void, any> {
-  const { log } = server;
-  const began = log === null ? 0 : performance.now();
-  try {
-    yield* server.$handle(incoming, outgoing);
-  } catch (error) {
-    server.$failed(error, incoming, outgoing);
-  } finally {
-    server.$done();
-    if (log !== null) {
-      const length = contentLength(outgoing);
-      writeLog(log, logLine(incoming, outgoing, length, (performance.now() - began) / 1000));
-    }
-  }
-}
-
-function* upgrade(
-  handler: UpgradeHandler,
-  incoming: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): Generator<Park, void, any> {
-  // One that is reset while nobody listens would end the process.
-  socket.on('error', () => {});
-  try {
-    yield* settle(handler(incoming, socket, head));
-  } finally {
-    if (!socket.destroyed) socket.end();
-  }
-}
-
-class Info implements RequestInfo {
-  readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
-
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse) {
-    this.incoming = incoming;
-    this.outgoing = outgoing;
-  }
-
-  get remoteAddress(): string {
-    return this.incoming.socket.remoteAddress ?? '';
-  }
-
-  get remotePort(): number {
-    return this.incoming.socket.remotePort ?? 0;
-  }
-}
-
-function contentLength(outgoing: ServerResponse): number | null {
-  const header = /\r\ncontent-length: (\d+)/i.exec((outgoing as { _header?: string | null })._header ?? '');
-  return header === null ? null : Number(header[1]);
-}
-
-/** Answer with a status and its text, if nothing was sent; else close the connection: the client must not take it for whole. */
-function answer(outgoing: ServerResponse, status: number, text?: string): void {
-  if (outgoing.destroyed || outgoing.writableEnded) return;
-  if (outgoing.headersSent) return void outgoing.destroy();
-  for (const name of outgoing.getHeaderNames()) outgoing.removeHeader(name);
-  const body = `${text ?? (status === 500 ? 'Internal Server Error' : 'Service Unavailable')}\n`;
-  outgoing.writeHead(status, {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': Buffer.byteLength(body),
-  });
-  outgoing.end(body);
-}
-
-/** `Expect: 100-continue`: the client is told to send the body when somebody first reads it. */
-function continueOnRead(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  if (!hasBody(incoming)) return;
-  if (incoming.headers.expect?.toLowerCase() !== '100-continue') throw new HTTPError(417);
-  let told = false;
-  const read = incoming._read.bind(incoming);
-  incoming._read = (size) => {
-    if (!told && !outgoing.headersSent && !outgoing.destroyed) outgoing.writeContinue();
-    told = true;
-    read(size);
-  };
-}
-
-function refuse(error: Error & { code?: string }, socket: Duplex): void {
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? '431 Request Header Fields Too Large'
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? '408 Request Timeout'
-        : '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
-    (socket as Socket).destroySoon?.(),
-  );
-}
-
-function spawner(hub: Hub, spawn: Spawn): (fn: (...args: any[]) => unknown, ...args: any[]) => unknown {
-  if (spawn === 'default' || typeof spawn === 'number') {
-    if (typeof spawn === 'number' && (!Number.isInteger(spawn) || spawn < 1)) {
-      throw new RangeError(`HTTPServer(spawn): expected an integer from 1, got ${describe(spawn)}`);
-    }
-    return (fn, ...args) => hub.spawn(fn as () => unknown, ...(args as []));
-  }
-  if (spawn === 'raw') return spawnRaw as (fn: (...args: any[]) => unknown, ...args: any[]) => unknown;
-  // In the hub itself: what blocks there is refused by the hub, and the client gets 500.
-  if (spawn === null) return (fn, ...args) => hub.loop.runCallback(inHub, fn, args);
-  if (typeof spawn === 'function') return spawn;
-  if (typeof spawn?.spawn === 'function') return (fn, ...args) => spawn.spawn(fn, ...args);
-  throw new TypeError(
-    `HTTPServer(spawn): expected 'default', 'raw', a number, null, a function or something with spawn(), got ${describe(spawn)}`,
-  );
-}
-
-/** Drive the body of a request without a greenlet: good for handlers that never block. */
-function inHub(fn: (...args: any[]) => Generator<unknown, unknown, unknown>, args: unknown[]): void {
-  const body = fn(...args);
-  const step = body.next();
-  if (!step.done) body.throw(new BlockingSwitchOutError());
 }
