@@ -10,6 +10,7 @@ import { createCore } from './hub.ts';
 
 export { VirtualClock } from './core/clock.ts';
 export * from './testing/conformance.ts';
+export * from './testing/differential.ts';
 
 export interface SimulateOptions {
   /** Default: `config.core`. */

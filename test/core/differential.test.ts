@@ -4,14 +4,14 @@ import { expect, test } from 'vitest';
 import { Counter, Kind } from '../../ts/core/contract.ts';
 import { createPureCore } from '../../ts/core/pure.ts';
 import { createWasmCore } from '../../ts/core/wasm.ts';
+import type { MakeCore } from '../../ts/testing/conformance.ts';
 import {
   type CompareOptions,
   compareCores,
-  type MakeCore,
   type Profile,
   randomScript,
   shrinkScript,
-} from '../../ts/testing/conformance.ts';
+} from '../../ts/testing/differential.ts';
 import { createModelCore } from '../../ts/testing/model.ts';
 
 const SEED = Number(process.env.GEVENT_SEED ?? Math.floor(Math.random() * 2 ** 31));

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { createPureCore } from '../../ts/core/pure.ts';
-import { compareCores, randomScript } from '../../ts/testing/conformance.ts';
+import { compareCores, randomScript } from '../../ts/testing/differential.ts';
 import { planted, plantedBugs } from '../support/planted.ts';
 
 const SEED = Number(process.env.GEVENT_SEED ?? Math.floor(Math.random() * 2 ** 31));
