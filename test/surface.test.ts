@@ -205,7 +205,11 @@ describe('who imports whom', () => {
       /^ts\/(?!guest|testing)|^node:|^(ws|piscina)$/,
     ],
     ['ts/guest/ sees everything, Node, and Binaryen', /^ts\/guest\//, /^ts\/(?!testing)|^node:|^binaryen$/],
-    ['examples are written as users write: by the package name', /^examples\//, /^gevent-wasm(\/|$)|^node:|^examples\//],
+    [
+      'examples are written as users write: by the package name',
+      /^examples\//,
+      /^gevent-wasm(\/|$)|^node:|^examples\//,
+    ],
   ];
   const files = globSync('{asm,ts,examples}/**/*.ts', { cwd: ROOT })
     .map((file) => file.split(sep).join('/'))

@@ -63,8 +63,8 @@ describe('crawler', { timeout: 60_000 }, () => {
     const asked: [path: string, at: number][] = [];
     const server = createServer((request, response) => {
       asked.push([request.url as string, performance.now()]);
-      if (request.url === '/robots.txt')
-        return response.end('User-agent: other\nDisallow: /\n\nUser-agent: *\nDisallow: /no\n');
+      if (request.url === '/robots.txt') {
+        response.end('User-agent: other\nDisallow: /\n\nUser-agent: *\nDisallow: /no\n');
         return;
       }
       if (request.url === '/busy' && asked.filter(([path]) => path === '/busy').length === 1) {
