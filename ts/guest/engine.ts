@@ -34,6 +34,8 @@ export interface Engine {
   resume(g: GuestGreenlet, slot: number): number;
   /** Raise in one that waits, and was taken out of its wait. */
   raise(g: GuestGreenlet, error: unknown): void;
+  /** Whose the slot is; a guest that JavaScript never met becomes an object. */
+  ownerOf(slot: number): Fires<Hub>;
 }
 
 /** What asm/switch/*.wat export. */
@@ -175,7 +177,7 @@ export class NativeEngine implements Engine, Fires<Hub> {
       if (slot >= this.exports.room.value) this.#reach(slot);
       if (entry === null) throw new GeventError('GEVENT_BUG', `${g} has nothing to start`);
       const index = g.instance.$entered(g);
-      this.#pass(entry.signature.params, g.args);
+      this.#pass(entry.signature.params, g.instance.$handed(g.args));
       this.exports.enter(slot, index, g.$stack, WATCHED);
     } catch (error) {
       g.$concluded(false, error);
@@ -316,6 +318,10 @@ export class NativeEngine implements Engine, Fires<Hub> {
     hub.owners[slot] = g;
     instance.$met(g);
     return g;
+  }
+
+  ownerOf(slot: number): Fires<Hub> {
+    return this.hub.owners[slot] === VACANT && this.owns(slot) ? this.greenletAt(slot) : this.hub.owners[slot];
   }
 
   #arm(slot: number, seconds: number): number {

@@ -1,8 +1,6 @@
 // What a guest is given to import.
 
 import { describe } from '../core/clock.ts';
-import type { Hub } from '../hub/hub.ts';
-import { type Signature, Type } from './emit.ts';
 
 /** Values by module and name, as for WebAssembly.instantiate; functions that block are marked by `blocking`. */
 export type Imports = Record<string, Record<string, ImportValue>>;
@@ -73,15 +71,3 @@ export function isExported(fn: unknown): boolean {
     return false;
   }
 }
-
-interface Builtin {
-  readonly signature: Signature;
-  /** As a JavaScript function. */
-  js(hub: Hub): (...args: any[]) => unknown;
-}
-
-/** What guests can import from the module `gevent`, besides `yield`, `sleep` and `spawn`. */
-export const ABI: ReadonlyMap<string, Builtin> = new Map<string, Builtin>([
-  /** Seconds on the hub's clock. */
-  ['now', { signature: { params: [], results: [Type.F64] }, js: (hub) => () => hub.clock.now() / 1000 }],
-]);

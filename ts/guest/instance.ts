@@ -3,13 +3,18 @@
 import { describe } from '../core/clock.ts';
 import { setActive } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
+import { Rowed } from '../hub/waitable.ts';
+import { RLock } from '../lock.ts';
+import { ABI } from './abi.ts';
+import { isSocket } from './abi-sockets.ts';
 import { jspi } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
 import { type Engine, NativeEngine } from './engine.ts';
 import { engineOf } from './engines.ts';
 import { GuestError } from './errors.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
-import { ABI, Blocking, type Imports, type ImportValue, isDirect } from './imports.ts';
+import { Handles } from './handles.ts';
+import { Blocking, type Imports, type ImportValue, isDirect } from './imports.ts';
 import type { JspiEngine } from './jspi.ts';
 import type { Program } from './program.ts';
 import { FRAMES, OUR } from './rewrite.ts';
@@ -42,6 +47,7 @@ export class Instance {
   /** As errors and dumps name it. */
   readonly name: string;
   /** @internal */ readonly engine: Engine;
+  /** @internal */ readonly handles: Handles;
   #exports: Record<string, any> = {};
   #raw: Record<string, any> = {};
   readonly #entries = new Map<string, Open>();
@@ -58,6 +64,7 @@ export class Instance {
     this.program = program;
     this.hub = hub;
     this.name = program.name;
+    this.handles = new Handles(this.name);
     this.engine = engineOf(hub, program.backend, program.limits);
     const given = imports ?? program.importsFor(this);
     const linked = this.engine instanceof NativeEngine ? this.#link(this.engine, given) : this.#linkJspi(given);
@@ -97,7 +104,7 @@ export class Instance {
       linked[module] ??= {};
       linked[module][name] = value;
     };
-    const plan = program.plan(given);
+    const plan = program.plan(given, this);
     const functions = { ...plan.functions };
     const spawns = plan.before.some((shim) => shim.kind === 'spawn');
     if (spawns) {
@@ -193,9 +200,17 @@ export class Instance {
         linked[module][name] = new Suspending(engine.blocking((s: number) => engine.sleeping(s), what));
       } else if (module === 'gevent' && name === 'spawn') {
         linked[module][name] = (fn: number, arg: number) => this.#spawnIndirect(fn, arg);
-      } else if (module === 'gevent' && ABI.has(name)) {
-        linked[module][name] = (ABI.get(name) as { js(hub: Hub): unknown }).js(this.hub);
-      } else throw missing(this.name, what);
+      } else {
+        const builtin = module === 'gevent' ? ABI.get(name) : undefined;
+        if (builtin === undefined) throw missing(this.name, what);
+        const fn = builtin.make(this);
+        linked[module][name] =
+          builtin.kind === 'direct'
+            ? fn
+            : builtin.kind === 'plain'
+              ? engine.plain(fn)
+              : new Suspending(engine.blocking(fn, what));
+      }
     }
     return linked;
   }
@@ -285,6 +300,22 @@ export class Instance {
     const memory = this.#raw.memory ?? this.#raw[OUR.memory];
     if (memory instanceof WebAssembly.Memory) return memory;
     throw new GuestError('GEVENT_GUEST_IMPORT', `${this.name} has no memory`);
+  }
+
+  /**
+   * The number that an object is to this guest: of a Channel, Queue, Semaphore, Event, socket, for its imports of `gevent`. The same
+   * object has the same one, until the guest closes it. `spawn` gives such objects handles by itself where an i32 is wanted.
+   */
+  handle(object: object): number {
+    if (typeof object !== 'object' || object === null) {
+      throw new TypeError(`handle(object): expected an object, got ${describe(object)}`);
+    }
+    return this.handles.of(object);
+  }
+
+  /** @internal Arguments as the guest has them: what it can use by a handle is a handle. */
+  $handed(args: readonly unknown[]): readonly unknown[] {
+    return args.some(isHanded) ? args.map((arg) => (isHanded(arg) ? this.handles.of(arg) : arg)) : args;
   }
 
   /** Greenlets that have started in it and not ended, those that guests spawned left out. */
@@ -396,11 +427,13 @@ export class Instance {
 
   /**
    * Let go of it: no more spawns. Greenlets that still run in it end as they would.
-   * Not needed for an instance that is dropped, unless its guest spawns guests.
+   * What its guest opened and left open, sockets and files, is closed.
+   * Not needed for an instance that is dropped, unless its guest spawns guests or opens something.
    */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.handles.clear();
     if (!(this.engine instanceof NativeEngine)) return;
     idle.get(this.engine)?.delete(this);
     if (this.#alive === 0) this.#dropEntries(this.engine);
@@ -431,6 +464,11 @@ function nextNumber(engine: NativeEngine, instance: Instance): number {
   }
   if (engine.instances.length >= 1 << 24) throw new GuestError('GEVENT_GUEST_MEMORY', 'too many instances that spawn');
   return engine.instances.push(instance) - 1;
+}
+
+/** Objects that guests use by handles. What is not of them is converted as in a direct call. */
+function isHanded(arg: unknown): arg is object {
+  return arg instanceof Rowed || arg instanceof RLock || (typeof arg === 'object' && arg !== null && isSocket(arg));
 }
 
 export function missing(name: string, what: string): GuestError {

@@ -11,7 +11,7 @@ import { debugging, setActive } from '../hub/current.ts';
 import { NOTHING, traced } from '../hub/drive.ts';
 import type { Hub } from '../hub/hub.ts';
 import { isOperation, later, Operation } from '../hub/operation.ts';
-import { Fired } from '../hub/protocol.ts';
+import { Fired, type Fires } from '../hub/protocol.ts';
 import type { RawGreenlet } from '../hub/raw.ts';
 import { until } from '../until.ts';
 import { isThenable } from '../unwind.ts';
@@ -68,7 +68,7 @@ export class JspiEngine implements Engine {
     }
     this.#guests.add(g);
     const run = g.instance.$runOf(g);
-    const { args } = g;
+    const args = g.instance.$handed(g.args);
     ++this.#stacks;
     this.#enter(g);
     // In a microtask, as every later turn, so that guest code finds itself outside the loop each time.
@@ -157,6 +157,10 @@ export class JspiEngine implements Engine {
     this.#enter(g);
     if (ok) settle.resolve(outcome);
     else settle.reject(outcome);
+  }
+
+  ownerOf(slot: number): Fires<Hub> {
+    return this.hub.owners[slot];
   }
 
   /** Call `fn` as the running greenlet. */

@@ -1,16 +1,19 @@
 // Loading a guest: which backend, what its imports become, and what is known of it.
 
 import { describe } from '../core/clock.ts';
+import type { Greenlet } from '../gevent-greenlet.ts';
 import type { Operation } from '../hub/operation.ts';
 import { getHub, type Hub } from '../hub.ts';
 import { until } from '../until.ts';
+import { ABI } from './abi.ts';
+import type { Net } from './abi-sockets.ts';
 import { type BackendName, enableWasmfx, wasmfxAllowed, whyNot } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
 import { needsWasm } from './engine.ts';
 import type { Limits } from './engines.ts';
 import { GuestError } from './errors.ts';
 import type { GuestGreenlet } from './guest-greenlet.ts';
-import { ABI, Blocking, type Imports, type ImportValue, isDirect, isExported } from './imports.ts';
+import { Blocking, type Imports, type ImportValue, isDirect, isExported } from './imports.ts';
 import { Instance, missing } from './instance.ts';
 import { readShape, type Shape } from './read.ts';
 import { asyncify, compile, OUR, rewritten, SWITCHING, withOurExports } from './rewrite.ts';
@@ -34,6 +37,12 @@ export interface LoadOptions {
   frameLimit?: number;
   /** wasmfx, jspi: stacks alive at a time, in this thread. Default 4096. */
   maxStacks?: number;
+  /** What makes the guest's sockets: the module `gevent-wasm/socket`, or functions of yours. Default: it has none. */
+  net?: Net;
+  /** The folder that the guest's files are in. Default: it has none. */
+  files?: string;
+  /** What is done with lines that the guest logs. Default: `console.log`. */
+  log?: (line: string, greenlet: Greenlet | null) => void;
   /** Where rewritten modules are kept: a folder, or false. Default: in the user's cache folder, from 100 kB on. */
   cache?: string | boolean;
 }
@@ -87,6 +96,9 @@ export class Program {
   /** @internal */ readonly limits: Limits;
   /** @internal What is thrown into it may be caught there. */ readonly catches: boolean;
   /** @internal The user says that its stack may be one of several. */ readonly sharedStack: boolean;
+  /** @internal */ readonly net: Net | null;
+  /** @internal */ readonly files: string | null;
+  /** @internal */ readonly log: (line: string, greenlet: Greenlet | null) => void;
   readonly #explanation: Explanation;
   readonly #imports: LoadOptions['imports'];
   readonly #instances = new WeakMap<Hub, Instance>();
@@ -107,6 +119,9 @@ export class Program {
     const features = shape?.customs.get('target_features');
     const throws = features !== undefined && new TextDecoder().decode(features).includes('exception-handling');
     this.catches = shape === null || shape.tags || throws;
+    this.net = options.net ?? null;
+    this.files = options.files ?? null;
+    this.log = options.log ?? ((line) => console.log(line));
     this.sharedStack = options.stackPointer !== undefined;
     this.stackPointer = this.#findStack(options.stackPointer);
   }
@@ -147,6 +162,11 @@ export class Program {
     return this.instance.greenlet<T>(name, ...args);
   }
 
+  /** The number that an object is to `program.instance`; see `Instance.handle`. */
+  handle(object: object): number {
+    return this.instance.handle(object);
+  }
+
   /** Which backend runs it and why, and what its limits are. */
   explain(): Explanation {
     return this.#explanation;
@@ -175,7 +195,7 @@ export class Program {
   }
 
   /** @internal What each imported function is linked to. */
-  plan(given: Imports): Plan {
+  plan(given: Imports, instance: Instance): Plan {
     const plan = {
       functions: {} as Record<string, unknown>,
       before: [] as ShimOf[],
@@ -189,6 +209,13 @@ export class Program {
     };
     const late = this.backend === 'wasmfx' && this.stackPointer !== null;
     const instrumented = this.shape === null ? null : rewritten(this.shape);
+    const mayBlock = (key: string) => {
+      if (instrumented === null || instrumented.blocking.includes(key)) return;
+      throw new GuestError(
+        'GEVENT_GUEST_REWRITTEN',
+        `${this.name}: ${key} is blocking, and the module was rewritten for others: ${instrumented.blocking.join(', ') || 'none'}; rewrite it with --imports ${key}`,
+      );
+    };
     const add = (key: string, shim: ShimOf, value: ImportValue | null) => {
       const isLate = late && (shim.kind === 'blocking' || shim.kind === 'engine');
       const [shims, values, names, at] = isLate
@@ -209,12 +236,7 @@ export class Program {
         );
       }
       if (value instanceof Blocking) {
-        if (instrumented !== null && !instrumented.blocking.includes(key)) {
-          throw new GuestError(
-            'GEVENT_GUEST_REWRITTEN',
-            `${this.name}: ${key} is blocking, and the module was rewritten for others: ${instrumented.blocking.join(', ') || 'none'}; rewrite it with --imports ${key}`,
-          );
-        }
+        mayBlock(key);
         add(key, { kind: 'blocking', signature }, value);
       } else if (typeof value === 'function') {
         // Code of another module that JSPI suspends, reached without a JavaScript frame on a stack of wasmfx, crashes V8 14.6.
@@ -235,7 +257,19 @@ export class Program {
       } else {
         const builtin = ABI.get(name);
         if (builtin === undefined) throw missing(this.name, key);
-        plan.functions[key] = builtin.js(getHub());
+        if (
+          String([signature.params, signature.results]) !==
+          String([builtin.signature.params, builtin.signature.results])
+        ) {
+          throw missing(this.name, `${key} of another signature`);
+        }
+        const fn = builtin.make(instance);
+        if (builtin.kind === 'direct') plan.functions[key] = fn;
+        else if (builtin.kind === 'plain') add(key, { kind: 'plain', signature }, fn);
+        else {
+          mayBlock(key);
+          add(key, { kind: 'blocking', signature }, new Blocking(fn));
+        }
       }
     }
     return plan;
@@ -312,6 +346,18 @@ function check(source: unknown, options: LoadOptions): Uint8Array | WebAssembly.
   if (stackSize % 16 !== 0) throw new RangeError(`load({ stackSize }): expected a multiple of 16, got ${stackSize}`);
   integer('frameLimit', frameLimit, 1024, 1 << 28);
   integer('maxStacks', maxStacks, 1, 30_000);
+  const { net, files, log } = options;
+  if (net !== undefined && (typeof net?.createConnection !== 'function' || typeof net.createServer !== 'function')) {
+    throw new TypeError(
+      `load({ net }): expected the module gevent-wasm/socket, or an object with createConnection and createServer, got ${describe(net)}`,
+    );
+  }
+  if (files !== undefined && typeof files !== 'string') {
+    throw new TypeError(`load({ files }): expected the path of a folder, got ${describe(files)}`);
+  }
+  if (log !== undefined && typeof log !== 'function') {
+    throw new TypeError(`load({ log }): expected a function, got ${describe(log)}`);
+  }
   if (source instanceof WebAssembly.Module) return source;
   if (
     source instanceof ArrayBuffer ||

@@ -1,6 +1,7 @@
 // Rewriting a guest for the asyncify backend, by Binaryen, which is loaded when it is first needed and nowhere else. Large
 // modules are rewritten in a worker, and kept on disk, since theirs takes seconds.
 
+import { ABI } from './abi.ts';
 import { Extern } from './emit.ts';
 import { GuestError } from './errors.ts';
 import { readShape, type Shape, withCustom, withExports } from './read.ts';
@@ -51,7 +52,11 @@ export function rewritten(shape: Shape): Rewritten | null {
 }
 
 /** What guests can call of `gevent`, and switches. */
-export const SWITCHING = ['gevent.yield', 'gevent.sleep'];
+export const SWITCHING = [
+  'gevent.yield',
+  'gevent.sleep',
+  ...[...ABI].filter(([, { kind }]) => kind === 'blocking').map(([name]) => `gevent.${name}`),
+];
 
 /** Exports that we need and a module may lack. */
 export function withOurExports(bytes: Uint8Array, shape: Shape): Uint8Array<ArrayBuffer> {
