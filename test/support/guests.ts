@@ -1,7 +1,7 @@
 // Guests for tests, compiled where they are used: from WAT by Binaryen, from AssemblyScript, and from C where clang is.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
@@ -30,11 +30,18 @@ export function wat(text: string): Uint8Array<ArrayBuffer> {
   }
 }
 
+/** `gevent-wasm/assembly`, where the compiler looks for packages. */
+function ofSdk(name: string): string | null {
+  const file = /^node_modules\/gevent-wasm\/(assembly\/.*)$/.exec(name)?.[1];
+  const path = join(import.meta.dirname, '../..', file ?? '');
+  return file !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : null;
+}
+
 /** A module from AssemblyScript. */
 export async function assembly(source: string, ...flags: string[]): Promise<Uint8Array<ArrayBuffer>> {
   let made: Uint8Array<ArrayBuffer> | null = null;
   const { error, stderr } = await asc.main(['guest.ts', '-o', 'guest.wasm', '-O2', ...flags], {
-    readFile: (name: string) => (name === 'guest.ts' ? source : null),
+    readFile: (name: string) => (name === 'guest.ts' ? source : ofSdk(name)),
     writeFile: (name: string, contents: Uint8Array | string) => {
       if (name === 'guest.wasm') made = new Uint8Array(contents as Uint8Array);
     },

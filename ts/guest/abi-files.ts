@@ -209,22 +209,21 @@ export const FILES: readonly [string, Builtin][] = [
 
 /** Its file is closed if nobody waits for it any more. */
 class Opening extends Answer<GuestFile> {
-  #wanted = true;
+  #opening: Promise<GuestFile> | null = null;
 
   constructor(start: () => Promise<GuestFile>, told: (file: GuestFile) => number) {
     const make = () => {
-      const opening = start();
-      opening.then(
-        (file) => this.#wanted || file.close(),
-        () => {},
-      );
-      return until(opening);
+      this.#opening = start();
+      return until(this.#opening);
     };
     super(make, told, errnoOf);
   }
 
   override abandon(hub: Hub, slot: number): void {
-    this.#wanted = false;
     super.abandon(hub, slot);
+    this.#opening?.then(
+      (file) => file.close(),
+      () => {},
+    );
   }
 }

@@ -10,7 +10,7 @@ import { SOCKETS } from './abi-sockets.ts';
 import { SYNC } from './abi-sync.ts';
 import { Answer, rethrow } from './answer.ts';
 import { type Builtin, blocks, direct, limitOf, plain } from './builtin.ts';
-import { errnoOf, LATE } from './errno.ts';
+import { Errno, errnoOf, LATE } from './errno.ts';
 import { GuestError } from './errors.ts';
 import type { Instance } from './instance.ts';
 import { textAt } from './memory.ts';
@@ -62,6 +62,9 @@ const GREENLETS: readonly [string, Builtin][] = [
           hub.cur === NIL ? -1 : hub.core.handle(hub.cur),
     ),
   ],
+  ['stacks', direct('ii>i', (instance) => (at: number, room: number) => instance.$stacks(at, room))],
+  // Says all by being imported.
+  ['stackless', direct('>', () => () => {})],
   ['alive', plain('d>i', (instance) => (id: number) => (greenletOf(instance, id) === null ? 0 : 1))],
   [
     'join',
@@ -95,8 +98,8 @@ const GREENLETS: readonly [string, Builtin][] = [
   [
     'close',
     blocks('i>i', (instance) => (handle: number) => {
-      instance.handles.get(handle, (it): it is object => it !== null, 'something open');
-      const object = instance.handles.drop(handle) as { close?(): unknown };
+      const object = instance.handles.drop(handle) as { close?(): unknown } | null;
+      if (object === null) return -Errno.EBADF;
       if (typeof object.close !== 'function') return 0;
       try {
         object.close();

@@ -141,6 +141,7 @@ export const op = {
   tableSet: (table: number): number[] => [0x26, ...leb(table)],
   select: [0x1b],
   sub: [0x6b],
+  shl: [0x74],
   eqz: [0x45],
   /** Without a result. */
   if: [0x04, 0x40],

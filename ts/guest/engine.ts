@@ -34,6 +34,10 @@ export interface Engine {
   resume(g: GuestGreenlet, slot: number): number;
   /** Raise in one that waits, and was taken out of its wait. */
   raise(g: GuestGreenlet, error: unknown): void;
+  /** The shadow stack pointer of one that waits. */
+  stackOf(g: GuestGreenlet): number;
+  /** True if it runs now. */
+  runs(g: GuestGreenlet): boolean;
   /** Whose the slot is; a guest that JavaScript never met becomes an object. */
   ownerOf(slot: number): Fires<Hub>;
 }
@@ -318,6 +322,16 @@ export class NativeEngine implements Engine, Fires<Hub> {
     hub.owners[slot] = g;
     instance.$met(g);
     return g;
+  }
+
+  runs(g: GuestGreenlet): boolean {
+    return this.exports.cur.value === g.$slot;
+  }
+
+  stackOf(g: GuestGreenlet): number {
+    const record = g.$slot * RECORD_WORDS;
+    if (this.backend === 'wasmfx') return this.#records[record + 1];
+    return this.#data().getInt32(this.#records[record], true);
   }
 
   ownerOf(slot: number): Fires<Hub> {

@@ -51,7 +51,7 @@ export class GuestGreenlet<T = any> extends Greenlet<T> {
 
   /** @internal Guest code is through, or was dropped. */
   $concluded(ok: boolean, outcome: unknown): void {
-    this.instance.$left(this);
+    this.instance.$left(this, ok);
     const cleanup = this.$more === null ? null : this.$cleanup(ok, outcome);
     if (cleanup !== null) {
       this.$top = cleanup;

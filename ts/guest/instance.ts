@@ -59,6 +59,8 @@ export class Instance {
   #sp: WebAssembly.Global | null = null;
   /** Top of the stack the module was linked with; free for one greenlet, like each of `#stacks`. */
   #stacks: number[] = [];
+  /** For a collector: tops of all stacks but that one, */ readonly #tops: number[] = [];
+  /** and who has started and not ended. */ readonly #guests = new Set<GuestGreenlet>();
 
   constructor(program: Program, hub: Hub, imports?: Imports) {
     this.program = program;
@@ -169,7 +171,7 @@ export class Instance {
         if (!(table instanceof WebAssembly.Table)) {
           throw new GuestError(
             'GEVENT_GUEST_IMPORT',
-            `${this.name} imports gevent.spawn, and has no table of functions`,
+            `${this.name} imports gevent.spawn, and has no table of functions (AssemblyScript drops it without asc --exportTable)`,
           );
         }
         const made = new WebAssembly.Instance(program.spawnedModule(), {
@@ -223,7 +225,10 @@ export class Instance {
       const table = this.#raw[OUR.table] ?? this.#raw.__indirect_function_table ?? this.#raw.table;
       const run: unknown = table instanceof WebAssembly.Table && fn >= 0 && fn < table.length ? table.get(fn) : null;
       if (typeof run !== 'function') {
-        throw new GuestError('GEVENT_GUEST_IMPORT', `${this.name}: gevent.spawn(${fn}): no such function in its table`);
+        throw new GuestError(
+          'GEVENT_GUEST_IMPORT',
+          `${this.name}: gevent.spawn(${fn}): no such function in its table (AssemblyScript drops it without asc --exportTable)`,
+        );
       }
       entry = this.#open(key, run, { params: [Type.I32], results: [] });
       this.#spawnable.set(fn, entry);
@@ -330,8 +335,10 @@ export class Instance {
     const entry = g.$entry as Open;
     g.$inside = true;
     ++this.#alive;
-    if (this.#sp !== null) g.$sp = g.$stack = this.#takeStack();
-    else if (this.#alive > 1) this.#mindDoubt();
+    if (this.#sp !== null) {
+      g.$sp = g.$stack = this.#takeStack();
+      if (this.program.collects) this.#guests.add(g);
+    } else if (this.#alive > 1) this.#mindDoubt();
     if (this.engine instanceof NativeEngine) {
       if (entry.index === 0) entry.index = this.engine.addEntry(entry.run);
       idle.get(this.engine)?.delete(this);
@@ -361,10 +368,11 @@ export class Instance {
   }
 
   /** @internal It has ended, whatever it was about to do. */
-  $left(g: GuestGreenlet): void {
+  $left(g: GuestGreenlet, ok: boolean): void {
     if (!g.$inside) return;
     g.$inside = false;
     if (g.$stack !== 0) {
+      if (this.#guests.delete(g) && !ok) this.#clearStack(g.$stack);
       this.#stacks.push(g.$stack);
       g.$stack = 0;
     }
@@ -404,11 +412,12 @@ export class Instance {
     if (
       shape?.stackPointer.kind === 'global' &&
       shape.stackPointer.from === 'assemblyscript' &&
-      !this.program.sharedStack
+      !this.program.sharedStack &&
+      !this.program.collects
     ) {
       throw new GuestError(
         'GEVENT_GUEST_COLLECTOR',
-        `${this.name}: AssemblyScript's incremental runtime looks for references on one stack only, so a second greenlet in this instance could lose its objects: compile with --runtime minimal or stub, or give each greenlet an instance (program.instantiate())`,
+        `${this.name}: AssemblyScript's incremental runtime looks for references on one stack only, so a second greenlet in this instance could lose its objects: let it import 'gevent-wasm/assembly', which visits them all, compile with --runtime minimal or stub, or give each greenlet an instance (program.instantiate())`,
       );
     }
     const pages = Math.ceil(stackSize / 65536);
@@ -421,8 +430,35 @@ export class Instance {
         cause,
       });
     }
-    for (let top = from + stackSize; top <= from + pages * 65536; top += stackSize) this.#stacks.push(top);
+    for (let top = from + stackSize; top <= from + pages * 65536; top += stackSize) {
+      this.#stacks.push(top);
+      if (this.program.collects) this.#tops.push(top);
+    }
     return this.#stacks.pop() as number;
+  }
+
+  /**
+   * @internal For a collector in the guest: write pairs of pointer and top, of each stack in which references may be, as far as there is
+   * room for; how many there are. Left out is what the collector visits itself: the module's own stack, while it is in use.
+   */
+  $stacks(at: number, room: number): number {
+    const sp = (this.#sp as WebAssembly.Global).value as number;
+    const inUse = this.#tops.find((top) => sp <= top && sp > top - this.program.stackSize) ?? 0;
+    const pairs: [number, number][] = inUse === 0 ? [] : [[0, inUse]];
+    for (const g of this.#guests) if (!this.engine.runs(g)) pairs.push([this.engine.stackOf(g), g.$stack]);
+    const into = new DataView(this.memory.buffer);
+    pairs.slice(0, room).forEach(([from, top], i) => {
+      into.setUint32(at + 8 * i, from, true);
+      into.setUint32(at + 8 * i + 4, top, true);
+    });
+    return pairs.length;
+  }
+
+  /** Whoever was cut short has left references in it that nobody keeps alive, and the pointer may still be below them. */
+  #clearStack(top: number): void {
+    const { stackSize, shape } = this.program;
+    const bottom = this.#tops.includes(top) ? top - stackSize : (shape?.dataEnd ?? top);
+    new Uint8Array(this.memory.buffer, bottom, top - bottom).fill(0);
   }
 
   /**

@@ -159,6 +159,14 @@ export class JspiEngine implements Engine {
     else settle.reject(outcome);
   }
 
+  runs(g: GuestGreenlet): boolean {
+    return this.running === g;
+  }
+
+  stackOf(g: GuestGreenlet): number {
+    return g.$sp;
+  }
+
   ownerOf(slot: number): Fires<Hub> {
     return this.hub.owners[slot];
   }

@@ -96,6 +96,7 @@ export class Program {
   /** @internal */ readonly limits: Limits;
   /** @internal What is thrown into it may be caught there. */ readonly catches: boolean;
   /** @internal The user says that its stack may be one of several. */ readonly sharedStack: boolean;
+  /** @internal Its collector asks for the stacks of its greenlets. */ readonly collects: boolean;
   /** @internal */ readonly net: Net | null;
   /** @internal */ readonly files: string | null;
   /** @internal */ readonly log: (line: string, greenlet: Greenlet | null) => void;
@@ -122,6 +123,7 @@ export class Program {
     this.net = options.net ?? null;
     this.files = options.files ?? null;
     this.log = options.log ?? ((line) => console.log(line));
+    this.collects = WebAssembly.Module.imports(module).some((it) => it.module === 'gevent' && it.name === 'stacks');
     this.sharedStack = options.stackPointer !== undefined;
     this.stackPointer = this.#findStack(options.stackPointer);
   }

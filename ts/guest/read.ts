@@ -3,7 +3,7 @@
 //
 // It reads the sections it needs and trusts none of them: whatever is wrong is a GuestError, and the engine validates the rest.
 
-import { Extern, HEADER, leb, type Signature, text } from './emit.ts';
+import { Extern, HEADER, leb, type Signature, Type, text } from './emit.ts';
 import { GuestError } from './errors.ts';
 
 export interface ImportOf {
@@ -49,6 +49,8 @@ export interface Shape {
   readonly collected: boolean;
   readonly customs: ReadonlyMap<string, Uint8Array>;
   readonly stackPointer: StackPointer;
+  /** Where the data ends that has a constant place. */
+  readonly dataEnd: number;
   readonly size: number;
 }
 
@@ -121,10 +123,12 @@ class Reader {
     return type;
   }
 
-  limits(): void {
+  /** The least. */
+  limits(): number {
     const flags = this.byte();
-    this.u32();
+    const least = this.u32();
     if (flags & 1) this.u32();
+    return least;
   }
 }
 
@@ -141,6 +145,8 @@ export function readShape(bytes: Uint8Array): Shape {
   const globals: GlobalOf[] = [];
   const raw: { name: string; kind: number; index: number }[] = [];
   const customs = new Map<string, Uint8Array>();
+  let data: Reader | null = null;
+  let pages = 0;
   let memories = 0;
   let tables = 0;
   let tags = false;
@@ -188,19 +194,24 @@ export function readShape(bytes: Uint8Array): Shape {
     } else if (id === 4) {
       tables += section.count();
     } else if (id === 5) {
-      memories += section.count();
+      const own = section.count();
+      if (memories === 0 && own > 0) pages = section.limits();
+      memories += own;
     } else if (id === 6) {
       readGlobals(section, globals);
     } else if (id === 7) {
       for (let left = section.count(); left > 0; --left) {
         raw.push({ name: section.name(), kind: section.byte(), index: section.u32() });
       }
+    } else if (id === 11) {
+      data = section;
     } else if (id === 13) tags = true;
   }
   const exports = raw.map((it) => ({
     ...it,
     signature: it.kind === Extern.FUNC ? (types[functions[it.index]] ?? null) : null,
   }));
+  const dataEnd = endOfData(data);
   return {
     imports,
     exports,
@@ -210,7 +221,13 @@ export function readShape(bytes: Uint8Array): Shape {
     tags,
     collected,
     customs,
-    stackPointer: findStackPointer(globals, exports, customs, memories > 0),
+    stackPointer:
+      memories === 0 || imports.some((it) => it.module === 'gevent' && it.name === 'stackless')
+        ? { kind: 'none' }
+        : imports.some((it) => it.module === 'gevent' && it.name === 'stacks')
+          ? findAssembly(globals, exports, customs, dataEnd, pages * 65536)
+          : findStackPointer(globals, exports, customs),
+    dataEnd,
     size: bytes.length,
   };
 }
@@ -252,13 +269,9 @@ function findStackPointer(
   globals: readonly GlobalOf[],
   exports: readonly ExportOf[],
   customs: ReadonlyMap<string, Uint8Array>,
-  hasMemory: boolean,
 ): StackPointer {
-  if (!hasMemory) return { kind: 'none' };
-  const names = new Map<string, number>();
-  for (const it of exports) if (it.kind === Extern.GLOBAL) names.set(it.name, it.index);
   const section = customs.get('name');
-  if (section !== undefined) readGlobalNames(section, names);
+  const names = namesOf(exports, customs);
   const llvm = names.get(LLVM);
   if (llvm !== undefined) return { kind: 'global', index: llvm, from: 'llvm' };
   const assembly = names.get(ASSEMBLYSCRIPT);
@@ -281,6 +294,69 @@ function findStackPointer(
   if (byLlvm && first.init !== null && first.init % 16 === 0)
     return { kind: 'global', index: first.index, from: 'llvm' };
   return { kind: 'doubtful', why: `global ${first.index} starts with ${first.init} and has no name` };
+}
+
+/**
+ * A module of AssemblyScript whose SDK tells that it has a shadow stack. Without names: the mutable global that starts behind the data
+ * and within the memory, if there is one only.
+ */
+function findAssembly(
+  globals: readonly GlobalOf[],
+  exports: readonly ExportOf[],
+  customs: ReadonlyMap<string, Uint8Array>,
+  from: number,
+  to: number,
+): StackPointer {
+  const named = namesOf(exports, customs).get(ASSEMBLYSCRIPT);
+  if (named !== undefined) return { kind: 'global', index: named, from: 'assemblyscript' };
+  const exported = new Set(exports.filter((it) => it.kind === Extern.GLOBAL).map((it) => it.index));
+  const found = globals
+    .map((it, index) => ({ ...it, index }))
+    .filter(({ type, mutable, init, index }) => {
+      return (
+        type === Type.I32 &&
+        mutable &&
+        init !== null &&
+        init % 4 === 0 &&
+        init > from &&
+        init <= to &&
+        !exported.has(index)
+      );
+    });
+  if (found.length === 1) return { kind: 'global', index: found[0].index, from: 'assemblyscript' };
+  const which = found.map(({ index }) => index).join(', ');
+  return {
+    kind: 'doubtful',
+    why: `one of its globals ${which} is the stack pointer, and they have no names (asc --debug)`,
+  };
+}
+
+/** Where the last of the data ends that has a constant place. */
+function endOfData(section: Reader | null): number {
+  let end = 0;
+  if (section === null) return end;
+  for (let left = section.count(); left > 0; --left) {
+    const kind = section.u32();
+    if (kind === 2) section.u32();
+    let at = 0;
+    if (kind !== 1) {
+      if (section.byte() !== 0x41) return end;
+      at = section.signed();
+      section.byte();
+    }
+    const length = section.u32();
+    section.skip(length);
+    if (kind !== 1) end = Math.max(end, at + length);
+  }
+  return end;
+}
+
+function namesOf(exports: readonly ExportOf[], customs: ReadonlyMap<string, Uint8Array>): Map<string, number> {
+  const names = new Map<string, number>();
+  for (const it of exports) if (it.kind === Extern.GLOBAL) names.set(it.name, it.index);
+  const section = customs.get('name');
+  if (section !== undefined) readGlobalNames(section, names);
+  return names;
 }
 
 function readGlobalNames(bytes: Uint8Array, names: Map<string, number>): void {

@@ -10,7 +10,7 @@
 // loads and stores means nothing. Under wasmfx a shim is on the guest's stack and simply goes on.
 //
 // Several greenlets in one instance have a shadow stack each. asyncify: the thunk sets the pointer and takes it back, being
-// passed at every switch. wasmfx: whoever leaves sets it back on return; but a shim is needed before there is the instance
+// passed at every switch. wasmfx: whoever leaves sets it back on return, and leaves it in its record for those who ask; but a shim is needed before there is the instance
 // whose global it is, so the import is a trampoline into a table that is filled afterwards.
 
 import { Emitter, NOTHING_TO_NOTHING, op, type Signature, Type } from './emit.ts';
@@ -79,6 +79,11 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
   const sp = withStack ? m.importGlobal('i', 'sp', Type.I32, true) : -1;
   const entry = m.importGlobal('i', 'entry', Type.I32, false);
   const number = m.importGlobal('i', 'number', Type.I32, false);
+  // Where the engine's record of the running guest has room for it.
+  if (withStack) m.importMemory('e', 'records');
+  const keepStack = withStack
+    ? [op.globalGet(cur), op.i32(4), op.shl, op.globalGet(sp), op.store(Type.I32, 4)].flat()
+    : [];
 
   // may ? cur : -2 - cur
   const who = [op.globalGet(cur), op.i32(-2), op.globalGet(cur), op.sub, op.globalGet(may), op.select].flat();
@@ -94,7 +99,10 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
     const given = params.flatMap((_, k) => op.get(k));
     const saved = params.length;
     if (shim.kind === 'engine') {
-      const code = [op.globalGet(sp), op.set(saved), given, op.call(begins[i]), op.get(saved), op.globalSet(sp)].flat();
+      const code = [
+        [keepStack, op.globalGet(sp), op.set(saved), given],
+        [op.call(begins[i]), op.get(saved), op.globalSet(sp)],
+      ].flat(2);
       m.func(String(i), shim.signature, [Type.I32], code);
       return;
     }
@@ -110,7 +118,7 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
     const keep = [...op.globalGet(may), ...op.set(saved)];
     if (switching === 'wasmfx') {
       const away = withStack
-        ? [op.globalGet(sp), op.set(before), op.call(park), op.get(before), op.globalSet(sp)].flat()
+        ? [keepStack, op.globalGet(sp), op.set(before), op.call(park), op.get(before), op.globalSet(sp)].flat()
         : op.call(park);
       const code = [keep, begin, op.eqz, op.if, again, away, op.end, complete].flat();
       m.func(String(i), shim.signature, [Type.I32, Type.I32], code);
