@@ -9,17 +9,17 @@ export class Greenlet {
 
   /** True once it has ended. */
   get dead(): bool {
-    return gevent.alive(this.id) == 0;
+    return gevent.alive(this.id) === 0;
   }
 
   /** Wait until it has ended: true; false if so many seconds were over first. Switch point, unless it has ended. */
   join(timeout: f64 = -1): bool {
-    return gevent.join(this.id, timeout) == 0;
+    return gevent.join(this.id, timeout) === 0;
   }
 
   /** End it where it waits. The order is carried out in its turn; `join` waits for that. False if it had ended. */
   kill(): bool {
-    return gevent.kill(this.id) != 0;
+    return gevent.kill(this.id) !== 0;
   }
 }
 
@@ -34,7 +34,7 @@ class Start<T> {
 /** Run `fn(arg)` as a greenlet, from the next turn on. Functions of AssemblyScript close over nothing: pass what is needed. */
 export function spawn<T>(fn: (arg: T) => void, arg: T): Greenlet {
   let slot: i32;
-  if (isInteger<T>() && sizeof<T>() == 4 && !isReference<T>()) {
+  if (isInteger<T>() && sizeof<T>() === 4 && !isReference<T>()) {
     // As the host calls it.
     slot = gevent.spawn(fn.index, <usize>arg);
   } else {

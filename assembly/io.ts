@@ -16,7 +16,7 @@ abstract class Handle {
 
   /** Close it. Harmless when it is closed. */
   close(): void {
-    if (this.handle == 0) return;
+    if (this.handle === 0) return;
     gevent.close(this.handle);
     this.handle = 0;
   }
@@ -26,13 +26,13 @@ abstract class Handle {
 export class Socket extends Handle {
   /** Bytes into `buffer`: how many; 0: the end; less: an error. Switch point, unless some have come. */
   recv(buffer: ArrayBuffer, timeout: f64 = -1): i32 {
-    if (this.handle == 0) return E_BADF;
+    if (this.handle === 0) return E_BADF;
     return gevent.recv(this.handle, changetype<usize>(buffer), buffer.byteLength, timeout);
   }
 
   /** All of the bytes: how many, or an error. Switch point. */
   send(bytes: ArrayBuffer, timeout: f64 = -1): i32 {
-    if (this.handle == 0) return E_BADF;
+    if (this.handle === 0) return E_BADF;
     return gevent.send(this.handle, changetype<usize>(bytes), bytes.byteLength, timeout);
   }
 
@@ -42,19 +42,19 @@ export class Socket extends Handle {
 
   /** Say that no more is sent. */
   end(): i32 {
-    return this.handle == 0 ? E_BADF : gevent.shutdown(this.handle, 1);
+    return this.handle === 0 ? E_BADF : gevent.shutdown(this.handle, 1);
   }
 }
 
 /** A socket that takes connections. */
 export class Listener extends Handle {
   get port(): i32 {
-    return this.handle == 0 ? E_BADF : gevent.port(this.handle);
+    return this.handle === 0 ? E_BADF : gevent.port(this.handle);
   }
 
   /** The next connection, or null: `errno()`. Switch point. */
   accept(timeout: f64 = -1): Socket | null {
-    const handle = this.handle == 0 ? E_BADF : gevent.accept(this.handle, timeout);
+    const handle = this.handle === 0 ? E_BADF : gevent.accept(this.handle, timeout);
     last = handle;
     return handle < 0 ? null : new Socket(handle);
   }
@@ -88,13 +88,13 @@ export const NEW: i32 = 32;
 export class File extends Handle {
   /** Bytes into `buffer`: how many; 0: the end; less: an error. Switch point. */
   read(buffer: ArrayBuffer): i32 {
-    if (this.handle == 0) return E_BADF;
+    if (this.handle === 0) return E_BADF;
     return gevent.read(this.handle, changetype<usize>(buffer), buffer.byteLength);
   }
 
   /** All of the bytes: how many, or an error. Switch point. */
   write(bytes: ArrayBuffer): i32 {
-    if (this.handle == 0) return E_BADF;
+    if (this.handle === 0) return E_BADF;
     return gevent.write(this.handle, changetype<usize>(bytes), bytes.byteLength);
   }
 
@@ -104,7 +104,7 @@ export class File extends Handle {
 
   /** Go on at that byte. */
   seek(position: f64): i32 {
-    return this.handle == 0 ? E_BADF : gevent.seek(this.handle, position);
+    return this.handle === 0 ? E_BADF : gevent.seek(this.handle, position);
   }
 
   /** All that is left, or null: `errno()`. Switch point. */

@@ -16,16 +16,16 @@ class Stacks {
 
   // The compiler lets classes of libraries say themselves what they refer to.
   @unsafe private __visit(cookie: u32): void {
-    if (!pairs) pairs = heap.alloc(<usize>room << 3);
+    if (!pairs) pairs = heap.alloc((<usize>room) << 3);
     let count = stacks(pairs, room);
     while (count > room) {
       room = count << 1;
       heap.free(pairs);
-      pairs = heap.alloc(<usize>room << 3);
+      pairs = heap.alloc((<usize>room) << 3);
       count = stacks(pairs, room);
     }
     for (let i = 0; i < count; ++i) {
-      const pair = pairs + (<usize>i << 3);
+      const pair = pairs + ((<usize>i) << 3);
       const saved = load<u32>(pair);
       // 0: the stack in use, whose pointer is in the global.
       let at = saved ? <usize>saved : __stack_pointer;
@@ -35,5 +35,5 @@ class Stacks {
 }
 
 // 2: incremental. The others have no shadow stack, which the host cannot see.
-if (ASC_RUNTIME == 2) __pin(changetype<usize>(new Stacks()));
+if (ASC_RUNTIME === 2) __pin(changetype<usize>(new Stacks()));
 else stackless();

@@ -32,18 +32,18 @@ export class Channel<T> {
 
   /** Hand an item over: true; false if nobody took it in time. Switch point, always. */
   put(value: T, timeout: f64 = -1): bool {
-    return gevent.channel_put(this.handle, <f64>value, timeout) == 0;
+    return gevent.channel_put(this.handle, <f64>value, timeout) === 0;
   }
 
   /** Wait for an item, which is then `value`: true; false if none came in time, or none will come (`ended`). Switch point. */
   next(timeout: f64 = -1): bool {
     const code = gevent.channel_get(this.handle, item, timeout);
     if (code < 0) {
-      if (code == E_OVER) this.ended = true;
+      if (code === E_OVER) this.ended = true;
       return false;
     }
     const got = load<f64>(item);
-    if (isBoolean<T>()) this.value = <T>(got != 0);
+    if (isBoolean<T>()) this.value = <T>(got !== 0);
     else this.value = <T>got;
     return true;
   }
@@ -57,7 +57,7 @@ export class Channel<T> {
 
   /** Tell one who gets that there are no more items. True; false if nobody took it in time. Switch point, always. */
   end(timeout: f64 = -1): bool {
-    return gevent.channel_end(this.handle, timeout) == 0;
+    return gevent.channel_end(this.handle, timeout) === 0;
   }
 }
 
@@ -90,8 +90,8 @@ export class Queue {
   /** Put a copy in: true; false if there was no room in time, or it was shut down (`ended`). Switch point, unless there is room. */
   put(bytes: ArrayBuffer, timeout: f64 = -1): bool {
     const code = gevent.queue_put(this.handle, changetype<usize>(bytes), bytes.byteLength, timeout);
-    if (code == E_OVER) this.ended = true;
-    return code == 0;
+    if (code === E_OVER) this.ended = true;
+    return code === 0;
   }
 
   putText(text: string, timeout: f64 = -1): bool {
@@ -102,7 +102,7 @@ export class Queue {
   next(timeout: f64 = -1): bool {
     const length = gevent.queue_get(this.handle, timeout);
     if (length < 0) {
-      if (length == E_OVER) this.ended = true;
+      if (length === E_OVER) this.ended = true;
       return false;
     }
     const bytes = new ArrayBuffer(length);
@@ -137,12 +137,12 @@ export class Semaphore {
 
   /** Take a permit: true; false if none was free in time. Switch point, unless one is free. */
   acquire(timeout: f64 = -1): bool {
-    return gevent.semaphore_acquire(this.handle, timeout) != E_TIMEDOUT;
+    return gevent.semaphore_acquire(this.handle, timeout) !== E_TIMEDOUT;
   }
 
   /** Take one if it is free. Never a switch point. */
   acquireNowait(): bool {
-    return gevent.semaphore_try(this.handle) != 0;
+    return gevent.semaphore_try(this.handle) !== 0;
   }
 
   release(count: i32 = 1): void {
@@ -159,7 +159,7 @@ export class Event {
   }
 
   get isSet(): bool {
-    return gevent.event_is_set(this.handle) != 0;
+    return gevent.event_is_set(this.handle) !== 0;
   }
 
   set(): void {
@@ -172,6 +172,6 @@ export class Event {
 
   /** Wait until it is set: true; false if it was not in time. Switch point, unless it is set. */
   wait(timeout: f64 = -1): bool {
-    return gevent.event_wait(this.handle, timeout) == 0;
+    return gevent.event_wait(this.handle, timeout) === 0;
   }
 }

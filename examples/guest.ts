@@ -1,50 +1,58 @@
-// Rockets count down, each in a function of WebAssembly that blocks as it likes, beside a greenlet of JavaScript. One of them
-// is called off, one asks the ground for permission and gets none.
+// Rockets count down, each in a function of AssemblyScript that blocks as it likes, beside a greenlet of JavaScript that gives
+// permission through channels. One of them is called off.
 //
-//     npm run example guest
+//     npm run example guest        compiles examples/guest/ by asc, and runs it
 
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { joinall, sleep, spawn } from 'gevent-wasm';
-import { blocking, load } from 'gevent-wasm/guest';
+import { load } from 'gevent-wasm/guest';
+import { Channel } from 'gevent-wasm/queue';
 
-// Compiled by asc --runtime stub -O3 from:
-//
-//     @external("gevent", "sleep") declare function sleep(seconds: f64): void;
-//     @external("ground", "report") declare function report(rocket: i32, count: i32): void;
-//     @external("ground", "permission") declare function permission(rocket: i32): i32;
-//
-//     export function launch(rocket: i32, count: i32): i32 {
-//       for (; count > 0; --count) {
-//         report(rocket, count);
-//         sleep(0.1);
-//       }
-//       return permission(rocket);
-//     }
-const ROCKET =
-  'AGFzbQEAAAABFQRgAXwAYAJ/fwBgAX8Bf2ACf38BfwI0AwZnZXZlbnQFc2xlZXAAAAZncm91bmQGcmVwb3J0AAEGZ3JvdW5kCnBlcm1pc3Npb24AAgMCAQMFAwEAAAcTAgZsYXVuY2gAAwZtZW1vcnkCAAotASsAA0AgAUEASgRAIAAgARABRJqZmZmZmbk/EAAgAUEBayEBDAELCyAAEAIL';
-
-async function ask(rocket: number): Promise<number> {
-  await sleep(0.05);
-  return rocket === 3 ? 0 : 1;
+/** What `npx asc` does in a project of yours. Here the package is no dependency of itself, so it is told where to find it. */
+function compile(): Buffer {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const folder = mkdtempSync(join(tmpdir(), 'gevent-guest-'));
+  try {
+    mkdirSync(join(folder, 'packages'));
+    symlinkSync(root, join(folder, 'packages/gevent-wasm'), 'junction');
+    const asc = join(root, 'node_modules/assemblyscript/bin/asc.js');
+    const out = join(folder, 'rocket.wasm');
+    execFileSync(process.execPath, [asc, '--path', join(folder, 'packages'), '--outFile', out], {
+      cwd: join(root, 'examples/guest'),
+      stdio: 'inherit',
+    });
+    return readFileSync(out);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
-const program = await load(Buffer.from(ROCKET, 'base64'), {
-  name: 'rocket',
-  imports: {
-    ground: {
-      report: (rocket: number, count: number) => console.log(`rocket ${rocket}: ${count}`),
-      permission: blocking(ask),
-    },
-  },
-});
+const program = await load(compile(), { name: 'rocket' });
+const requests = new Channel<number>();
+const answers = new Channel<number>();
 
-const rockets = [1, 2, 3].map((rocket) => program.spawn<number>('launch', rocket, rocket + 1));
+const rockets = [1, 2, 3].map((rocket) => program.spawn<number>('launch', rocket, rocket + 1, requests, answers));
+
 spawn(function* () {
-  yield* sleep(0.15);
+  yield* sleep(0.2);
   console.log('ground: rocket 2 stays');
   yield* rockets[1].kill();
 });
 
+const ground = spawn(function* () {
+  for (;;) {
+    const rocket = yield* requests.get();
+    console.log(`ground: rocket ${rocket} asks`);
+    yield* answers.put(rocket === 3 ? -rocket : rocket);
+  }
+});
+
 await joinall(rockets);
+await ground.kill();
 for (const [i, rocket] of rockets.entries()) {
   console.log(
     `rocket ${i + 1}: ${rocket.value === 1 ? 'flies' : rocket.value === 0 ? 'has no permission' : rocket.value}`,

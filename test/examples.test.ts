@@ -53,7 +53,7 @@ describe('examples', { timeout: 60_000 }, () => {
     });
   });
 
-  test('guest: WebAssembly counts down, is killed, and asks', async () => {
+  test('guest: AssemblyScript counts down, is killed, asks through channels, and spawns', async () => {
     expect(await run('guest')).toMatchObject({
       ...clean,
       stdout: lines(
@@ -64,11 +64,26 @@ describe('examples', { timeout: 60_000 }, () => {
         'rocket 2: 2',
         'rocket 3: 3',
         'ground: rocket 2 stays',
+        'ground: rocket 1 asks',
+        'rocket 1: engine 1 is running',
+        'rocket 1: engine 2 is running',
         'rocket 3: 2',
         'rocket 3: 1',
+        'ground: rocket 3 asks',
         'rocket 1: flies',
         'rocket 2: GreenletExit',
         'rocket 3: has no permission',
+      ),
+    });
+  });
+
+  test('three-languages: C, AssemblyScript and JavaScript pass items through channels', async () => {
+    expect(await run('three-languages')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'C made 99 numbers',
+        'AssemblyScript found 2 3 5 7 11 13 17 19 23 29 31 37',
+        'JavaScript got what is left: 41 43 47 53 59 61 67 71 73 79 83 89 97',
       ),
     });
   });

@@ -5,6 +5,7 @@ import { NIL } from '../core/contract.ts';
 import { Greenlet } from '../gevent-greenlet.ts';
 import { Waiter } from '../hub/operation.ts';
 import { getcurrent, type RawGreenlet } from '../hub/raw.ts';
+import { ENV } from './abi-assembly.ts';
 import { FILES } from './abi-files.ts';
 import { SOCKETS } from './abi-sockets.ts';
 import { SYNC } from './abi-sync.ts';
@@ -113,3 +114,8 @@ const GREENLETS: readonly [string, Builtin][] = [
 
 /** By name. */
 export const ABI: ReadonlyMap<string, Builtin> = new Map([...GREENLETS, ...SYNC, ...SOCKETS, ...FILES]);
+
+/** What a guest gets that imports this, and is given nothing by its user. */
+export function builtinOf(module: string, name: string): Builtin | undefined {
+  return module === 'gevent' ? ABI.get(name) : module === 'env' ? ENV.get(name) : undefined;
+}

@@ -5,7 +5,7 @@ import { setActive } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Rowed } from '../hub/waitable.ts';
 import { RLock } from '../lock.ts';
-import { ABI } from './abi.ts';
+import { builtinOf } from './abi.ts';
 import { isSocket } from './abi-sockets.ts';
 import { jspi } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
@@ -203,7 +203,7 @@ export class Instance {
       } else if (module === 'gevent' && name === 'spawn') {
         linked[module][name] = (fn: number, arg: number) => this.#spawnIndirect(fn, arg);
       } else {
-        const builtin = module === 'gevent' ? ABI.get(name) : undefined;
+        const builtin = builtinOf(module, name);
         if (builtin === undefined) throw missing(this.name, what);
         const fn = builtin.make(this);
         linked[module][name] =

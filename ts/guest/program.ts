@@ -5,7 +5,7 @@ import type { Greenlet } from '../gevent-greenlet.ts';
 import type { Operation } from '../hub/operation.ts';
 import { getHub, type Hub } from '../hub.ts';
 import { until } from '../until.ts';
-import { ABI } from './abi.ts';
+import { builtinOf } from './abi.ts';
 import type { Net } from './abi-sockets.ts';
 import { type BackendName, enableWasmfx, wasmfxAllowed, whyNot } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
@@ -246,18 +246,17 @@ export class Program {
         else add(key, { kind: 'plain', signature }, value);
       } else if (value !== undefined) {
         throw new TypeError(`load({ imports }): expected a function for ${key}, got ${describe(value)}`);
-      } else if (module !== 'gevent') throw missing(this.name, key);
-      else if (name === 'yield' || name === 'sleep') {
+      } else if (module === 'gevent' && (name === 'yield' || name === 'sleep')) {
         const own = name === 'yield' ? YIELD : SLEEP;
         if (late) add(key, { kind: 'engine', name, signature: own }, null);
         else plan.functions[key] = name;
-      } else if (name === 'spawn') {
+      } else if (module === 'gevent' && name === 'spawn') {
         if (String(signature.params) !== String(SPAWN.params)) throw missing(this.name, `${key} of another signature`);
         // Each needs a stack of its own, which JavaScript gives out.
         if (this.stackPointer === null) add(key, { kind: 'spawn' }, null);
         else add(key, { kind: 'plain', signature: SPAWN }, null);
       } else {
-        const builtin = ABI.get(name);
+        const builtin = builtinOf(module, name);
         if (builtin === undefined) throw missing(this.name, key);
         if (
           String([signature.params, signature.results]) !==
