@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { sleep, spawn } from '../../ts/index.ts';
-import { registerChild } from '../../ts/net/poll.ts';
+import { registerChild } from '../../ts/net/children.ts';
 import * as sel from '../../ts/net/select.ts';
 import * as S from '../../ts/net/socket.ts';
 import { CORES, thrown, told } from '../support/cores.ts';

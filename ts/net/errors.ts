@@ -21,19 +21,23 @@ function textOf(code: string): string {
 /** What an error was about, beside its code. */
 export interface ErrorDetails {
   syscall?: string | undefined;
+  /** The file it was about. */
+  path?: string | undefined;
   address?: string | undefined;
   port?: number | undefined;
   cause?: unknown;
 }
 
 /**
- * An error of the system, `gevent.socket.error`: `code` is `'ECONNRESET'` and the like, `errno` its number.
+ * An error of the system: `code` is `'ENOENT'` and the like, `errno` its number.
  * @see `OSError`, the source.
  */
-export class SocketError extends Error {
+export class OSError extends Error {
   readonly code: string;
   readonly errno: number;
   declare readonly syscall?: string;
+  /** The file it was about, if it was about one. */
+  declare readonly path?: string;
   declare readonly address?: string;
   declare readonly port?: number;
 
@@ -41,8 +45,9 @@ export class SocketError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.errno = errnoOf(code);
-    const { syscall, address, port } = details;
+    const { syscall, path, address, port } = details;
     if (syscall !== undefined) this.syscall = syscall;
+    if (path !== undefined) this.path = path;
     if (address !== undefined) this.address = address;
     if (port !== undefined) this.port = port;
   }
@@ -51,6 +56,9 @@ export class SocketError extends Error {
     return this.constructor.name;
   }
 }
+
+/** An error of the system about a socket or pipe, `gevent.socket.error`: `code` is `'ECONNRESET'` and the like. */
+export class SocketError extends OSError {}
 
 /** A socket's own timeout ran out: `gevent.socket.timeout`. Not gevent's `Timeout`. */
 export class SocketTimeout extends SocketError {
@@ -84,20 +92,22 @@ interface NodeError {
   code?: unknown;
   message?: unknown;
   syscall?: unknown;
+  path?: unknown;
   address?: unknown;
   port?: unknown;
   hostname?: unknown;
 }
 
 /** Node's error as one of ours, with its own as the cause. What is no error of the system stays as it is. */
-export function fromNode(error: unknown, Class: new (...args: any[]) => SocketError = SocketError): Error {
-  if (error instanceof SocketError) return error;
+export function fromNode(error: unknown, Class: new (...args: any[]) => OSError = SocketError): Error {
+  if (error instanceof OSError) return error;
   if (typeof error !== 'object' || error === null) return new SocketError('EIO', String(error));
-  const { code, message, syscall, address, port } = error as NodeError;
+  const { code, message, syscall, path, address, port } = error as NodeError;
   // ERR_… are Node's own: wrong arguments, TLS and the like.
   if (typeof code !== 'string' || code.startsWith('ERR_')) return error as Error;
   return new Class(code, typeof message === 'string' ? message : undefined, {
     syscall: typeof syscall === 'string' ? syscall : undefined,
+    path: typeof path === 'string' ? path : undefined,
     address: typeof address === 'string' ? address : undefined,
     port: typeof port === 'number' ? port : undefined,
     cause: error,

@@ -5,7 +5,6 @@
 
 import { ChildProcess } from 'node:child_process';
 import { type Stats, unwatchFile, watchFile } from 'node:fs';
-import { constants } from 'node:os';
 import { Readable, Writable } from 'node:stream';
 import { describe, type Seconds, toWaitMs } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
@@ -14,6 +13,7 @@ import { type AnyFunction, type Callback, type Loop, setWatchers, Watcher, type 
 import { type Operation, SingleUse } from '../hub/operation.ts';
 import { expired, limitMs } from '../limit.ts';
 import { type Limit, Timeout } from '../timeout.ts';
+import { livingChild, waitStatus } from './children.ts';
 import { Socket } from './endpoint.ts';
 import { badDescriptor, closedError, type SocketError, SocketTimeout, unsupported } from './errors.ts';
 import { Side } from './side.ts';
@@ -400,17 +400,6 @@ export class StatWatcher extends Watcher {
   }
 }
 
-/** Children by process id: whoever starts one registers it, so that `loop.child(pid)` finds it. */
-const children = new Map<number, ChildProcess>();
-
-/** @internal Have `loop.child(pid)` know a child of ours. */
-export function registerChild(child: ChildProcess): void {
-  const { pid } = child;
-  if (pid === undefined) return;
-  children.set(pid, child);
-  child.once('exit', () => children.delete(pid));
-}
-
 /** Calls back when a child of ours has ended. */
 export class ChildWatcher extends Watcher {
   readonly pid: number;
@@ -422,7 +411,7 @@ export class ChildWatcher extends Watcher {
   #active = false;
   readonly #ended = (code: number | null, signal: NodeJS.Signals | null): void => {
     this.rpid = this.pid;
-    this.rstatus = signal === null ? (code as number) << 8 : constants.signals[signal];
+    this.rstatus = waitStatus(code, signal);
     this.loop.runCallback(() => {
       if (!this.#active) return;
       const { callback, args } = this;
@@ -434,7 +423,7 @@ export class ChildWatcher extends Watcher {
   /** @internal */
   constructor(loop: Loop, child: ChildProcess | number, options: WatcherOptions) {
     super(loop, options.ref ?? true, options.priority);
-    const found = child instanceof ChildProcess ? child : children.get(child);
+    const found = child instanceof ChildProcess ? child : livingChild(child);
     if (found === undefined || found.pid === undefined) {
       throw unsupported(`loop.child(pid): ${describe(child)} is no living child that this program started`);
     }

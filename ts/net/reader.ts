@@ -68,6 +68,8 @@ export class Reader {
   #target: Target | null = null;
   #stream: Source | null = null;
   readonly #onData = (chunk: Buffer | string): void => {
+    // Somebody else had the stream go on, as Node does with the pipes of a child that has exited.
+    if (!this.#flowing) this.#stream?.pause();
     this.arrived(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
   };
   readonly #onEnd = (): void => this.finish(null);

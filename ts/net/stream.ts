@@ -9,7 +9,10 @@ import { Operation, SingleUse } from '../hub/operation.ts';
 import type { Limit } from '../timeout.ts';
 import { badDescriptor, fromNode, SocketError } from './errors.ts';
 import { EMPTY, msOf, ReadExactly, Reader, ReadUntil, RecvInto } from './reader.ts';
-import { type Data, Send, Sent, type Sink, toBytes, Writer } from './writer.ts';
+import { CharacterScan, TextCodec, type TextOptions } from './text.ts';
+import { type Data, Send, Sent, type Sink, Writer } from './writer.ts';
+
+export type { TextEncoding } from './text.ts';
 
 const NEWLINE = 10;
 
@@ -20,15 +23,8 @@ export interface IoOptions {
 }
 
 export type FileMode = 'r' | 'w' | 'rw' | 'rb' | 'wb' | 'rwb';
-export type TextEncoding = 'utf8' | 'utf-8' | 'latin1' | 'ascii';
 
-export interface FileOptions {
-  /** Text only. Default utf8. */
-  encoding?: TextEncoding;
-  /** Text that is not in the encoding: `strict` (default) throws, `replace` puts U+FFFD in its place. */
-  errors?: 'strict' | 'replace';
-  /** Text only. Default: `\r\n` is read as `\n`. `''`: lines end in what they end in. */
-  newline?: '' | null;
+export interface FileOptions extends TextOptions {
   /** Bytes of writes to collect before they are sent; `flush` and `close` send what there is. Default 0: none. */
   buffering?: number;
 }
@@ -67,8 +63,7 @@ class ReadCharacters extends SingleUse<Buffer> {
   readonly #reader: Reader;
   readonly #count: number;
   readonly #limit: Limit | undefined;
-  #scanned = 0;
-  #begun = 0;
+  readonly #scan: CharacterScan;
   #length = -1;
 
   constructor(reader: Reader, count: number, limit: Limit | undefined) {
@@ -76,29 +71,17 @@ class ReadCharacters extends SingleUse<Buffer> {
     this.#reader = reader;
     this.#count = count;
     this.#limit = limit;
+    this.#scan = new CharacterScan(count);
   }
 
   describe(): string {
     return this.#reader.side.describe();
   }
 
-  /** The last character is whole when the next begins, or when it has as many bytes as its first one says. */
   #enough(): boolean {
     const reader = this.#reader;
-    const bytes = reader.peek(reader.size);
-    let at = this.#scanned;
-    while (at < bytes.length) {
-      const first = bytes[at];
-      const length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-      if (at + length > bytes.length) break;
-      at += length;
-      this.#scanned = at;
-      if (++this.#begun === this.#count) {
-        this.#length = at;
-        return true;
-      }
-    }
-    return false;
+    this.#length = this.#scan.end(reader.peek(reader.size));
+    return this.#length >= 0;
   }
 
   begin(hub: Hub, slot: number): boolean {
@@ -129,10 +112,8 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   readonly mode: FileMode;
   /** @internal */ readonly $reader: Reader | null;
   /** @internal */ readonly $writer: Writer | null;
-  readonly #text: boolean;
-  readonly #encoding: 'utf-8' | 'latin1';
-  readonly #strict: boolean;
-  readonly #universal: boolean;
+  /** Null: bytes. */
+  readonly #text: TextCodec | null;
   readonly #buffering: number;
   readonly #onClose: () => void;
   #unsent: Buffer[] = [];
@@ -144,23 +125,15 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
     if (!/^(r|w|rw)b?$/.test(mode)) {
       throw new RangeError(`mode: expected r, w or rw, and b for bytes, got ${describe(mode)}`);
     }
-    const { encoding = 'utf8', errors = 'strict', newline = null, buffering = 0 } = options;
-    if (!['utf8', 'utf-8', 'latin1', 'ascii'].includes(encoding)) {
-      throw new RangeError(`encoding: expected utf8, latin1 or ascii, got ${describe(encoding)}`);
-    }
-    if (errors !== 'strict' && errors !== 'replace') {
-      throw new RangeError(`errors: expected strict or replace, got ${describe(errors)}`);
-    }
+    const { buffering = 0 } = options;
     if (!Number.isInteger(buffering) || buffering < 0) {
       throw new RangeError(`buffering: expected a number of bytes from 0, got ${describe(buffering)}`);
     }
     this.mode = mode;
     this.$reader = mode.includes('r') ? reader : null;
     this.$writer = mode.includes('w') ? writer : null;
-    this.#text = !mode.endsWith('b');
-    this.#encoding = encoding.startsWith('utf') ? 'utf-8' : 'latin1';
-    this.#strict = errors === 'strict';
-    this.#universal = newline === null;
+    const text = new TextCodec(options);
+    this.#text = mode.endsWith('b') ? null : text;
     this.#buffering = buffering;
     this.#onClose = onClose;
   }
@@ -177,30 +150,30 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
     return this.$writer !== null;
   }
 
+  /** @internal What use after close() raises. */
+  protected $badUse(what: string): Error {
+    return badDescriptor(what);
+  }
+
   #reading(what: string): Reader {
-    if (this.#closed) throw badDescriptor(what);
+    if (this.#closed) throw this.$badUse(what);
     if (this.$reader === null) throw new SocketError('EBADF', `${what}: the file is not open for reading`);
     return this.$reader;
   }
 
   #writing(what: string): Writer {
-    if (this.#closed) throw badDescriptor(what);
+    if (this.#closed) throw this.$badUse(what);
     if (this.$writer === null) throw new SocketError('EBADF', `${what}: the file is not open for writing`);
     return this.$writer;
   }
 
   #decode(bytes: Buffer): T {
-    if (!this.#text) return bytes as unknown as T;
-    if (bytes.length === 0) return '' as T;
-    let text: string;
-    if (this.#encoding === 'latin1') text = bytes.toString('latin1');
-    else if (this.#strict) text = strict.decode(bytes);
-    else text = bytes.toString('utf8');
-    return (this.#universal ? text.replaceAll('\r\n', '\n') : text) as T;
+    return (this.#text === null ? bytes : this.#text.decode(bytes)) as T;
   }
 
-  #decoded(inner: Operation<Buffer>): Operation<T> {
-    if (!this.#text) return inner as Operation<any>;
+  /** @internal */
+  protected $decoded(inner: Operation<Buffer>): Operation<T> {
+    if (this.#text === null) return inner as Operation<any>;
     return new Decoded(inner, (bytes) => this.#decode(bytes));
   }
 
@@ -211,9 +184,9 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   read(size = -1, { timeout }: IoOptions = {}): Operation<T> {
     const reader = this.#reading('read');
     if (!Number.isInteger(size)) throw new RangeError(`read(size): expected an integer, got ${describe(size)}`);
-    if (size < 0) return this.#decoded(new ReadExactly(reader, Infinity, timeout));
-    const characters = this.#text && this.#encoding === 'utf-8';
-    return this.#decoded(
+    if (size < 0) return this.$decoded(new ReadExactly(reader, Infinity, timeout));
+    const characters = this.#text?.utf8 ?? false;
+    return this.$decoded(
       characters ? new ReadCharacters(reader, size, timeout) : new ReadExactly(reader, size, timeout),
     );
   }
@@ -225,7 +198,7 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   readline(limit = -1, { timeout }: IoOptions = {}): Operation<T> {
     const reader = this.#reading('readline');
     if (!Number.isInteger(limit)) throw new RangeError(`readline(limit): expected an integer, got ${describe(limit)}`);
-    return this.#decoded(new ReadUntil(reader, NEWLINE, limit < 0 ? Infinity : limit, timeout));
+    return this.$decoded(new ReadUntil(reader, NEWLINE, limit < 0 ? Infinity : limit, timeout));
   }
 
   /** All lines to the end. Switch point, unless the end is here. */
@@ -254,19 +227,19 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
    */
   write(data: Data, { timeout }: IoOptions = {}): Operation<number> {
     const writer = this.#writing('write');
-    const bytes = typeof data === 'string' ? this.#encode(data) : toBytes(data, 'write(data)');
+    const bytes = this.#encode(data, 'write(data)');
     if (this.#buffering === 0) return new Send(writer, bytes, false, timeout);
     return new Collected(this, typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes), timeout);
   }
 
-  #encode(text: string): string | Uint8Array {
-    return this.#encoding === 'utf-8' ? toBytes(text, 'write(data)') : Buffer.from(text, 'latin1');
+  #encode(data: Data, where: string): string | Uint8Array {
+    return (this.#text ?? UTF8).encode(data, where);
   }
 
   /** Write all of several. */
   writelines(lines: Iterable<Data>, options: IoOptions = {}): Operation<number> {
     const all = [...lines].map((line) => {
-      const bytes = typeof line === 'string' ? this.#encode(line) : toBytes(line, 'writelines(lines)');
+      const bytes = this.#encode(line, 'writelines(lines)');
       return typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
     });
     return this.write(Buffer.concat(all), options);
@@ -323,7 +296,8 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   }
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Text that is written to a file of bytes. */
+const UTF8 = new TextCodec({});
 
 /** A write that collects, and sends when there is enough. */
 class Collected extends SingleUse<number> {

@@ -42,6 +42,8 @@ export const Sent = {
 } as const;
 export type Sent = (typeof Sent)[keyof typeof Sent];
 
+const gone = (): SocketError => new SocketError('EPIPE', 'write: EPIPE: the stream was closed');
+
 export class Writer {
   readonly side: Side;
   /** The limit of waits that have none of their own, ms; null: none; 0: never wait. */
@@ -69,7 +71,7 @@ export class Writer {
   readonly #onDrain = (): void => this.#flushed();
   readonly #onClose = (): void => {
     if (this.closed || this.error !== null) return;
-    this.fail(new SocketError('EPIPE', 'write: EPIPE: the stream was closed'));
+    this.fail(gone());
   };
 
   constructor(what: string) {
@@ -112,8 +114,9 @@ export class Writer {
     const stream = this.#stream as Sink;
     if (this.#sent === Sent.CALLED) stream.write(bytes, this.#onFlushed);
     else stream.write(bytes);
-    if (stream.errored !== null) {
-      this.error ??= fromNode(stream.errored);
+    if (stream.errored !== null || stream.destroyed) {
+      // One that is destroyed drops what it is given without a word; its `close` is on its way.
+      this.error ??= stream.errored === null ? gone() : fromNode(stream.errored);
       throw this.error;
     }
   }
