@@ -66,14 +66,36 @@ export const hasClang = CLANG !== undefined;
 
 /** A module from C, without a library. */
 export function c(source: string, ...flags: string[]): Uint8Array<ArrayBuffer> {
+  return clang(source, ['--target=wasm32', '-O1', '-nostdlib', '-Wl,--no-entry', ...flags]);
+}
+
+const HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }';
+
+/** True if programs for WASI can be compiled here: clang finds a C library and its own. */
+export const hasWasi = hasClang && compiles();
+
+function compiles(): boolean {
+  try {
+    wasi(HELLO);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A program for WASI from C, as a user would compile it. */
+export function wasi(source: string, ...flags: string[]): Uint8Array<ArrayBuffer> {
+  return clang(source, ['--target=wasm32-wasi', '-O1', ...flags]);
+}
+
+function clang(source: string, flags: readonly string[]): Uint8Array<ArrayBuffer> {
   const folder = mkdtempSync(join(tmpdir(), 'gevent-guest-'));
   try {
     writeFileSync(join(folder, 'guest.c'), source);
-    execFileSync(
-      CLANG as string,
-      ['--target=wasm32', '-O1', '-nostdlib', '-Wl,--no-entry', ...flags, '-o', 'guest.wasm', 'guest.c'],
-      { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
-    );
+    execFileSync(CLANG as string, [...flags, '-o', 'guest.wasm', 'guest.c'], {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     return new Uint8Array(readFileSync(join(folder, 'guest.wasm')));
   } finally {
     rmSync(folder, { recursive: true });

@@ -1,6 +1,7 @@
 // What a guest is given to import.
 
 import { describe } from '../core/clock.ts';
+import { sleep } from '../sleep.ts';
 
 /** Values by module and name, as for WebAssembly.instantiate; functions that block are marked by `blocking`. */
 export type Imports = Record<string, Record<string, ImportValue>>;
@@ -41,6 +42,12 @@ export function blocking(fn: (...args: any[]) => unknown): Blocking {
   }
   return new Blocking(fn);
 }
+
+/** @internal An import that only lets others run, which the engine does without JavaScript. Its results are nought. */
+export class Yielding extends Blocking {}
+
+/** @internal */
+export const yielding: Blocking = new Yielding(() => sleep(0));
 
 const directs = new WeakSet<object>();
 

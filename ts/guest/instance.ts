@@ -62,13 +62,13 @@ export class Instance {
   /** For a collector: tops of all stacks but that one, */ readonly #tops: number[] = [];
   /** and who has started and not ended. */ readonly #guests = new Set<GuestGreenlet>();
 
-  constructor(program: Program, hub: Hub, imports?: Imports) {
+  constructor(program: Program, hub: Hub, imports?: Imports | ((instance: Instance) => Imports)) {
     this.program = program;
     this.hub = hub;
     this.name = program.name;
     this.handles = new Handles(this.name);
     this.engine = engineOf(hub, program.backend, program.limits);
-    const given = imports ?? program.importsFor(this);
+    const given = typeof imports === 'function' ? imports(this) : (imports ?? program.importsFor(this));
     const linked = this.engine instanceof NativeEngine ? this.#link(this.engine, given) : this.#linkJspi(given);
     let instance: WebAssembly.Instance;
     try {
@@ -90,7 +90,7 @@ export class Instance {
       this.#stacks.push(this.#sp.value);
     }
     // As WASI's reactors have it.
-    if (typeof this.#raw._initialize === 'function') this.#raw._initialize();
+    if (program.$initializes && typeof this.#raw._initialize === 'function') this.#raw._initialize();
   }
 
   // ---- linking ------------------------------------------------------------------------------------------------------

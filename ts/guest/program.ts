@@ -13,7 +13,7 @@ import { needsWasm } from './engine.ts';
 import type { Limits } from './engines.ts';
 import { GuestError } from './errors.ts';
 import type { GuestGreenlet } from './guest-greenlet.ts';
-import { Blocking, type Imports, type ImportValue, isDirect, isExported } from './imports.ts';
+import { Blocking, type Imports, type ImportValue, isDirect, isExported, Yielding } from './imports.ts';
 import { Instance, missing } from './instance.ts';
 import { readShape, type Shape } from './read.ts';
 import { asyncify, compile, OUR, rewritten, SWITCHING, withOurExports } from './rewrite.ts';
@@ -100,6 +100,7 @@ export class Program {
   /** @internal */ readonly net: Net | null;
   /** @internal */ readonly files: string | null;
   /** @internal */ readonly log: (line: string, greenlet: Greenlet | null) => void;
+  /** @internal False: `_initialize` is run as a greenlet by whoever makes instances. */ $initializes = true;
   readonly #explanation: Explanation;
   readonly #imports: LoadOptions['imports'];
   readonly #instances = new WeakMap<Hub, Instance>();
@@ -150,7 +151,7 @@ export class Program {
   }
 
   /** Another instance, with a memory of its own. `imports`: other than those of `load`. */
-  instantiate(imports?: Imports): Instance {
+  instantiate(imports?: Imports | ((instance: Instance) => Imports)): Instance {
     return new Instance(this, getHub(), imports);
   }
 
@@ -239,7 +240,8 @@ export class Program {
       }
       if (value instanceof Blocking) {
         mayBlock(key);
-        add(key, { kind: 'blocking', signature }, value);
+        if (value instanceof Yielding) add(key, { kind: 'engine', name: 'yield', signature }, null);
+        else add(key, { kind: 'blocking', signature }, value);
       } else if (typeof value === 'function') {
         // Code of another module that JSPI suspends, reached without a JavaScript frame on a stack of wasmfx, crashes V8 14.6.
         if (isDirect(value)) plan.functions[key] = framed(this.backend, value as (...args: any[]) => unknown);
@@ -333,7 +335,8 @@ export function load(source: BufferSource | WebAssembly.Module, options: LoadOpt
   return until(loading(checked, options));
 }
 
-function check(source: unknown, options: LoadOptions): Uint8Array | WebAssembly.Module {
+/** @internal What `load` can tell at once. */
+export function check(source: unknown, options: LoadOptions): Uint8Array | WebAssembly.Module {
   const { backend = 'auto', stackSize = 65536, frameLimit = 1 << 20, maxStacks = 4096 } = options;
   if (backend !== 'auto' && !BACKENDS.includes(backend)) {
     throw new TypeError(`load({ backend }): expected auto, ${BACKENDS.join(', ')}, got ${describe(backend)}`);

@@ -34,7 +34,7 @@ export interface BlockingImport {
   readonly signature: Signature;
 }
 
-/** A function of the engine that switches, for a guest whose shadow stack must be set back. */
+/** A function of the engine that switches, for a guest whose shadow stack must be set back, or that wants results: noughts. */
 export interface EngineImport {
   readonly kind: 'engine';
   readonly name: string;
@@ -63,7 +63,7 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
   const park = m.importFunc('e', 'park', NOTHING_TO_NOTHING);
   const spawn = m.importFunc('e', 'spawn', FOUR);
   shims.forEach((shim, i) => {
-    if (shim.kind === 'engine') begins[i] = m.importFunc('e', shim.name, shim.signature);
+    if (shim.kind === 'engine') begins[i] = m.importFunc('e', shim.name, { ...shim.signature, results: [] });
     if (shim.kind !== 'plain' && shim.kind !== 'blocking') return;
     const { params, results } = shim.signature;
     const blocks = shim.kind === 'blocking';
@@ -99,10 +99,9 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
     const given = params.flatMap((_, k) => op.get(k));
     const saved = params.length;
     if (shim.kind === 'engine') {
-      const code = [
-        [keepStack, op.globalGet(sp), op.set(saved), given],
-        [op.call(begins[i]), op.get(saved), op.globalSet(sp)],
-      ].flat(2);
+      const keep = sp < 0 ? [] : [...keepStack, ...op.globalGet(sp), ...op.set(saved)];
+      const again = sp < 0 ? [] : [...op.get(saved), ...op.globalSet(sp)];
+      const code = [keep, given, op.call(begins[i]), again, results.flatMap(op.zero)].flat();
       m.func(String(i), shim.signature, [Type.I32], code);
       return;
     }
