@@ -108,7 +108,7 @@ build() {
 }
 
 # The sources that package.json exports; the executable is no export. Node's modules and dependencies stay outside the bundle.
-external() { node -p 'const p = require("./package.json"); Object.keys({ ...p.dependencies, binaryen: 0 }).map((name) => `--external ${name}`).join(" ")'; }
+external() { node -p 'const p = require("./package.json"); Object.keys({ ...p.dependencies, ...p.peerDependencies }).map((name) => `--external ${name}`).join(" ")'; }
 entries() { sed -n 's|^ *"source": "\./\(.*\)",$|\1|p' package.json; }
 
 sizes() {

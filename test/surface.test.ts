@@ -205,7 +205,11 @@ describe('who imports whom', () => {
       /^ts\/(net|sys)\//,
       /^ts\/(?!guest|testing)|^node:|^(ws|piscina)$/,
     ],
-    ['ts/guest/ sees everything, Node, and Binaryen', /^ts\/guest\//, /^ts\/(?!testing)|^node:|^binaryen$/],
+    [
+      'ts/guest/ sees everything, Node, Binaryen, and a file system for WASI',
+      /^ts\/guest\//,
+      /^ts\/(?!testing)|^node:|^binaryen$|^@bjorn3\/browser_wasi_shim$/,
+    ],
     [
       'examples are written as users write: by the package name',
       /^examples\//,

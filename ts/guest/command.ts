@@ -3,10 +3,12 @@
 import { Extern } from './emit.ts';
 import { readShape } from './read.ts';
 import { asyncify, rewritten } from './rewrite.ts';
+import { BLOCKING_NAMES } from './wasi/names.ts';
 
-const USAGE = `gevent-wasm asyncify in.wasm -o out.wasm [--imports module.name,module.*]
+const USAGE = `gevent-wasm asyncify in.wasm -o out.wasm [--imports module.name,module.*] [--wasi]
     Rewrite a module for the asyncify backend, so that load() need not, and Binaryen need not be installed.
     --imports   the imports that load() will be given as blocking(fn); gevent.yield and gevent.sleep are always among them
+    --wasi      those of WASI that runWasi() has block
 
 gevent-wasm inspect in.wasm
     What load() would find: imports, exports, shadow stack.
@@ -37,7 +39,7 @@ export async function command(argv: readonly string[], files: Files): Promise<nu
 }
 
 async function rewrite(argv: readonly string[], files: Files): Promise<void> {
-  const options = parse(argv, ['-o', '--imports']);
+  const options = parse(argv, ['-o', '--imports'], ['--wasi']);
   const [input] = options.plain;
   const output = options.named.get('-o');
   if (input === undefined || output === undefined) throw new Usage(`asyncify: expected a module and -o\n\n${USAGE}`);
@@ -49,6 +51,7 @@ async function rewrite(argv: readonly string[], files: Files): Promise<void> {
     if (!found)
       throw new Usage(`asyncify: ${input} does not import ${name}; it imports ${there.join(', ') || 'nothing'}`);
   }
+  if (options.flags.has('--wasi')) blocking.push(...BLOCKING_NAMES);
   const made = await asyncify(bytes, { blocking, cache: false });
   files.write(output, made);
   const times = (made.length / bytes.length).toFixed(2);
@@ -72,15 +75,23 @@ function inspect(argv: readonly string[], files: Files): void {
   files.print(`${lines.join('\n')}\n`);
 }
 
-function parse(argv: readonly string[], known: readonly string[]): { plain: string[]; named: Map<string, string> } {
+interface Parsed {
+  readonly plain: string[];
+  readonly named: Map<string, string>;
+  readonly flags: Set<string>;
+}
+
+function parse(argv: readonly string[], known: readonly string[], switches: readonly string[] = []): Parsed {
   const plain: string[] = [];
+  const flags = new Set<string>();
   const named = new Map<string, string>();
   for (let i = 0; i < argv.length; ++i) {
     const arg = argv[i];
     if (!arg.startsWith('-')) plain.push(arg);
+    else if (switches.includes(arg)) flags.add(arg);
     else if (!known.includes(arg)) throw new Usage(`no option ${arg}\n\n${USAGE}`);
     else if (i + 1 >= argv.length) throw new Usage(`${arg}: expected a value`);
     else named.set(arg, argv[++i]);
   }
-  return { plain, named };
+  return { plain, named, flags };
 }

@@ -1,9 +1,9 @@
 // What a program's file descriptors are, as far as they are ours and not a file system's: something to read from, to write
 // to or to accept on, which may have to wait. A program must not notice what is behind one.
 
+import { debugging } from '../../hub/current.ts';
 import type { Hub } from '../../hub/hub.ts';
 import { Operation } from '../../hub/operation.ts';
-import { debugging } from '../../hub/current.ts';
 import { Errno, errnoOf, FileType, Right, WasiErrno } from './abi.ts';
 
 /** Most bytes of one read or write: what is longer is done in part, as by any pipe. */

@@ -3,7 +3,7 @@
 
 import type { Readable } from 'node:stream';
 import type { Operation } from '../../hub/operation.ts';
-import { Socket } from '../../net/endpoint.ts';
+import type { Socket } from '../../net/endpoint.ts';
 import { CLOSED, FAULT, type Pollable, pollableOf, READ, WaitReady, type Wanted, WRITE } from '../../net/poll.ts';
 import { EMPTY, ReadExactly, type Reader, Recv } from '../../net/reader.ts';
 import { readerOf } from '../../net/stream.ts';
@@ -67,7 +67,8 @@ export class SocketDescriptor extends Descriptor {
   override peek(max: number): Uint8Array | Operation<Uint8Array> {
     const { $reader } = this.#socket;
     if (this.#socket.type !== 1) throw new WasiErrno(Errno.NOTSUP);
-    const look = (): Uint8Array => ($reader.size === 0 ? EMPTY : Uint8Array.from($reader.peek(Math.min(max, $reader.size))));
+    const look = (): Uint8Array =>
+      $reader.size === 0 ? EMPTY : Uint8Array.from($reader.peek(Math.min(max, $reader.size)));
     return this.readable === null ? new Mapped(this.untilReadable(), look) : look();
   }
 

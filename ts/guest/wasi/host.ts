@@ -50,9 +50,7 @@ export async function openAll(preopens: readonly (readonly [path: string, what: 
   let nextReal = 3;
   let nextMemory = 0;
   return preopens.map(([, what]) =>
-    typeof what === 'string'
-      ? { host: system as Host, fd: nextReal++ }
-      : { host: shim as Host, fd: nextMemory++ },
+    typeof what === 'string' ? { host: system as Host, fd: nextReal++ } : { host: shim as Host, fd: nextMemory++ },
   );
 }
 
@@ -80,7 +78,13 @@ async function openReal(preopens: readonly [string, string][]): Promise<Host> {
   }
   let wasi: any;
   try {
-    wasi = new WASI({ version: 'preview1', args: [], env: {}, preopens: Object.fromEntries(preopens), returnOnExit: true });
+    wasi = new WASI({
+      version: 'preview1',
+      args: [],
+      env: {},
+      preopens: Object.fromEntries(preopens),
+      returnOnExit: true,
+    });
   } catch (cause) {
     throw noPreopen(preopens[0][0], (cause as Error).message, cause);
   }

@@ -2,7 +2,7 @@
 
 import type { Readable, Writable } from 'node:stream';
 import { describe } from '../../core/clock.ts';
-import { Queue } from '../../joinable.ts';
+import type { Queue } from '../../joinable.ts';
 import { limitMs } from '../../limit.ts';
 import type { Socket } from '../../net/endpoint.ts';
 import type { Limit } from '../../timeout.ts';
@@ -75,7 +75,8 @@ type Handles = typeof import('./handles.ts');
 
 const isSocket = (it: any): it is Socket => typeof it?.recv === 'function' && typeof it.sendall === 'function';
 const isStream = (it: any): boolean => typeof it?.on === 'function' && typeof it.off === 'function';
-const isFile = (it: any): it is FileLike => !isStream(it) && (typeof it?.readinto === 'function' || typeof it?.write === 'function');
+const isFile = (it: any): it is FileLike =>
+  !isStream(it) && (typeof it?.readinto === 'function' || typeof it?.write === 'function');
 
 /** The options, checked. */
 export class Setup {
@@ -92,20 +93,21 @@ export class Setup {
   readonly #outputs: readonly [WasiOutput, WasiOutput];
   readonly #fds: readonly (readonly [number, Socket | FileLike])[];
 
-  constructor(options: RunOptions, what: string) {
-    const { name = 'program', args = [name], env = {}, preopens = {}, stdin = null, fds = {} } = options;
+  constructor(options: RunOptions, what: string, called = 'program') {
+    const { name = called, args = [name], env = {}, preopens = {}, stdin = null, fds = {} } = options;
     const { stdout = 'inherit', stderr = 'inherit', timeout = null } = options;
     if (typeof name !== 'string') throw new TypeError(`${what}({ name }): expected a string, got ${describe(name)}`);
     limitMs(timeout, `${what}({ timeout })`);
     this.name = name;
     this.args = args;
     const text = (value: unknown, where: string): string => {
-      if (typeof value !== 'string') throw new TypeError(`${what}({ ${where} }): expected a string, got ${describe(value)}`);
+      if (typeof value !== 'string')
+        throw new TypeError(`${what}({ ${where} }): expected a string, got ${describe(value)}`);
       if (value.includes('\0')) throw new TypeError(`${what}({ ${where} }): expected no NUL in ${describe(value)}`);
       return value;
     };
     if (!Array.isArray(args)) throw new TypeError(`${what}({ args }): expected an array, got ${describe(args)}`);
-    args.forEach((arg, i) => text(arg, `args[${i}]`));
+    for (const [i, arg] of args.entries()) text(arg, `args[${i}]`);
     const record = (value: unknown, where: string): void => {
       if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
       throw new TypeError(`${what}({ ${where} }): expected an object, got ${describe(value)}`);
@@ -115,7 +117,8 @@ export class Setup {
       Object.entries(env)
         .filter(([, value]) => value !== undefined)
         .map(([key, value]) => {
-          if (key === '' || key.includes('=')) throw new TypeError(`${what}({ env }): expected a name, got ${describe(key)}`);
+          if (key === '' || key.includes('='))
+            throw new TypeError(`${what}({ env }): expected a name, got ${describe(key)}`);
           return [text(key, 'env'), text(value, `env.${key}`)];
         }),
     );
@@ -130,7 +133,10 @@ export class Setup {
       }
     }
     this.#stdin = this.#checkInput(stdin, what);
-    this.#outputs = [this.#checkOutput(stdout, `${what}({ stdout })`), this.#checkOutput(stderr, `${what}({ stderr })`)];
+    this.#outputs = [
+      this.#checkOutput(stdout, `${what}({ stdout })`),
+      this.#checkOutput(stderr, `${what}({ stderr })`),
+    ];
     this.stdout = stdout === 'pipe' ? pipe() : null;
     this.stderr = stderr === 'pipe' ? pipe() : null;
     record(fds, 'fds');
@@ -139,7 +145,9 @@ export class Setup {
     for (const [fd, handle] of this.#fds) {
       // The C library looks for preopened directories from 3 on, to the first number that is none.
       if (!Number.isInteger(fd) || fd < least || fd >= 1024) {
-        throw new RangeError(`${what}({ fds }): expected numbers from ${least}, behind the preopens, to 1023, got ${fd}`);
+        throw new RangeError(
+          `${what}({ fds }): expected numbers from ${least}, behind the preopens, to 1023, got ${fd}`,
+        );
       }
       if (!isSocket(handle) && !isFile(handle)) {
         throw new TypeError(`${what}({ fds }): expected a socket or a file for ${fd}, got ${describe(handle)}`);
@@ -163,7 +171,8 @@ export class Setup {
     const it = given as any;
     if (given === null || typeof given === 'function') return given;
     if (typeof given === 'string' ? ['inherit', 'ignore', 'collect', 'pipe'].includes(given) : false) return given;
-    if (typeof given === 'object' && ['put', 'write', 'sendall'].some((name) => typeof it[name] === 'function')) return given;
+    if (typeof given === 'object' && ['put', 'write', 'sendall'].some((name) => typeof it[name] === 'function'))
+      return given;
     throw new TypeError(
       `${what}: expected inherit, ignore, collect, pipe, null, a queue, a writable stream, a socket, a file or a function, got ${describe(given)}`,
     );
@@ -176,11 +185,15 @@ export class Setup {
   }
 
   /** Everything that the program has open when it starts. */
-  open(put: (fd: number, entry: Descriptor | Opened) => void, handles: Handles | null, opened: readonly Opened[]): void {
+  open(
+    put: (fd: number, entry: Descriptor | Opened) => void,
+    handles: Handles | null,
+    opened: readonly Opened[],
+  ): void {
     put(0, this.#input(this.#stdin, handles));
     put(1, this.#output(0, handles));
     put(2, this.#output(1, handles));
-    opened.forEach((entry, i) => put(3 + i, entry));
+    for (const [i, entry] of opened.entries()) put(3 + i, entry);
     for (const [fd, handle] of this.#fds) put(fd, this.#handle(handle, handles as Handles));
   }
 
@@ -219,4 +232,3 @@ export class Setup {
     this.stderr?.shutdown();
   }
 }
-

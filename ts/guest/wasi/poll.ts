@@ -9,8 +9,8 @@ import { Operation } from '../../hub/operation.ts';
 import type { Park } from '../../hub/protocol.ts';
 import { sleep } from '../../sleep.ts';
 import { ClockId, Errno, type Memory, WasiErrno } from './abi.ts';
-import type { Descriptor } from './descriptor.ts';
 import type { Clocks } from './clocks.ts';
+import type { Descriptor } from './descriptor.ts';
 import type { Table } from './table.ts';
 
 const CLOCK = 0;
@@ -178,4 +178,3 @@ class ClockWait extends Operation<number> {
     return this.#over();
   }
 }
-

@@ -14,10 +14,9 @@ import { ClockId, Errno, FDFLAGS, Memory, NONBLOCK, sizeOf, WasiErrno } from './
 import { Clocks } from './clocks.ts';
 import { CHUNK, type Descriptor, errnoFor, Mapped } from './descriptor.ts';
 import type { Host } from './host.ts';
+import { BLOCKING, MODULE } from './names.ts';
 import { type Places, pollOneoff } from './poll.ts';
 import { isOpened, Table } from './table.ts';
-
-export const MODULE = 'wasi_snapshot_preview1';
 
 /** Thrown by proc_exit: ends the program without a word, as a kill does. */
 export class ProgramExit extends GreenletExit {
@@ -69,9 +68,6 @@ const NOT_ON_STREAMS: Readonly<Record<string, number>> = {
   fd_tell: Errno.SPIPE,
 };
 
-/** The calls that may have to wait. */
-const BLOCKING = ['fd_read', 'fd_write', 'poll_oneoff', 'sched_yield', 'sock_accept', 'sock_recv', 'sock_send'];
-
 const OWN = [
   ...['args_get', 'args_sizes_get', 'clock_res_get', 'clock_time_get', 'environ_get', 'environ_sizes_get', 'fd_close'],
   ...['fd_fdstat_get', 'fd_fdstat_set_flags', 'fd_filestat_get', 'fd_renumber', 'fd_seek', 'path_open', 'proc_exit'],
@@ -85,9 +81,6 @@ export function standIns(): Imports {
   for (const name of BLOCKING) made[name] = name === 'sched_yield' ? yielding : blocking(() => Errno.NOSYS);
   return { [MODULE]: made };
 }
-
-/** Names that may block, as `--imports` of the command line has them. */
-export const BLOCKING_NAMES: readonly string[] = BLOCKING.map((name) => `${MODULE}.${name}`);
 
 const RECV_PEEK = 1;
 const RECV_WAITALL = 2;
@@ -132,7 +125,8 @@ export class System implements Places {
   imports(): Imports {
     const made: Record<string, ImportValue> = {};
     for (const name of OWN) made[name] = this.#plain((this as any)[`$${name}`].bind(this));
-    for (const [name, at] of Object.entries(PASSED_ON)) made[name] = this.#plain((...args) => this.#pass(name, at, args));
+    for (const [name, at] of Object.entries(PASSED_ON))
+      made[name] = this.#plain((...args) => this.#pass(name, at, args));
     for (const name of BLOCKING) {
       made[name] = name === 'sched_yield' ? yielding : this.#blocking((this as any)[`$${name}`].bind(this));
     }
@@ -417,4 +411,3 @@ export class System implements Places {
     return Errno.SUCCESS;
   }
 }
-

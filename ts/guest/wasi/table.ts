@@ -1,7 +1,7 @@
 // The file descriptors of one program: its own numbering over descriptors of ours and those of the file systems.
 
-import type { Descriptor } from './descriptor.ts';
 import { Errno, WasiErrno } from './abi.ts';
+import type { Descriptor } from './descriptor.ts';
 import type { Host, Opened } from './host.ts';
 
 export type Entry = Descriptor | Opened;

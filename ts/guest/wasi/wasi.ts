@@ -14,9 +14,10 @@ import type { GuestGreenlet } from '../guest-greenlet.ts';
 import type { Imports } from '../imports.ts';
 import type { Instance } from '../instance.ts';
 import { check, type LoadOptions, load, Program } from '../program.ts';
-import { openAll, type Opened } from './host.ts';
+import { type Opened, openAll } from './host.ts';
+import { MODULE } from './names.ts';
 import { type RunOptions, Setup, type WasiOptions } from './options.ts';
-import { MODULE, ProgramExit, standIns, System } from './system.ts';
+import { ProgramExit, System, standIns } from './system.ts';
 
 export type { FileLike } from './handles.ts';
 export type { MemoryTree, Preopen, ShimDirectory } from './host.ts';
@@ -65,18 +66,12 @@ function checkSource(source: WasiSource, options: LoadOptions, what: string): vo
  * @param options - as for `load`; what the program imports from WASI need not be given
  * @throws GuestError as `load` does; `GEVENT_GUEST_MALFORMED` for a component
  */
-export function loadWasi(
-  source: BufferSource | WebAssembly.Module,
-  options: LoadOptions = {},
-): Operation<Program> {
+export function loadWasi(source: BufferSource | WebAssembly.Module, options: LoadOptions = {}): Operation<Program> {
   checkSource(source, options, 'loadWasi');
   return new Framed('loadWasi', () => loading(source, options));
 }
 
-function* loading(
-  source: BufferSource | WebAssembly.Module,
-  options: LoadOptions,
-): Generator<Park, Program, any> {
+function* loading(source: BufferSource | WebAssembly.Module, options: LoadOptions): Generator<Park, Program, any> {
   const { name = 'program', imports } = options;
   const program = yield* load(source, { ...options, name, imports: withStandIns(imports) });
   if (WebAssembly.Module.imports(program.module).some((it) => it.module === 'wasi_unstable')) {
@@ -106,7 +101,11 @@ function* starting(hub: Hub, source: WasiSource, options: WasiOptions, setup: Se
         opened = yield* until(opening);
       } finally {
         // Left while they were being opened.
-        if (opened === null) opening.then((late) => close(late), () => {});
+        if (opened === null)
+          opening.then(
+            (late) => close(late),
+            () => {},
+          );
       }
     }
     setup.open((fd, entry) => system.table.put(fd, entry), handles, opened ?? []);
@@ -144,7 +143,7 @@ export class WasiProcess extends Greenlet<number> {
     checkSource(source, options, 'runWasi');
     this.#source = source;
     this.#options = options;
-    this.#setup = new Setup(options, 'runWasi');
+    this.#setup = new Setup(options, 'runWasi', source instanceof Program ? source.name : undefined);
   }
 
   /** What it has written so far, if `stdout` was `'collect'`. */
@@ -318,7 +317,7 @@ export class WasiReactor {
  */
 export function startReactor(source: WasiSource, options: WasiOptions = {}): Operation<WasiReactor> {
   checkSource(source, options, 'startReactor');
-  const setup = new Setup(options, 'startReactor');
+  const setup = new Setup(options, 'startReactor', source instanceof Program ? source.name : undefined);
   return new Framed('startReactor', () => reacting(getHub(), source, options, setup));
 }
 
@@ -340,4 +339,3 @@ function* reacting(
     throw error;
   }
 }
-
