@@ -249,12 +249,15 @@ describe.skipIf(!hasWasi).each(BACKENDS)('%s:', (backend) => {
     });
 
     test('that nobody could ever put is a LoopExit, which names the queue', async () => {
-      realWorld('wasm');
-      const p = runWasi(await tool(backend), { args: ['tool', 'cat', '>'], stdin: new Queue<string>() });
-      const said = await rejected(p.get());
-      expect(said).toMatch(/^LoopExit \[GEVENT_LOOP_EXIT\]: this operation would block forever/);
-      expect(said).toMatch(/in stdin from Queue/);
-      await p.kill();
+      const { start, run } = await shell();
+      const p = start('cat >', { stdin: new Queue<string>() });
+      await run();
+      const told = rejected(p.get());
+      await run();
+      const said = await told;
+      expect(said).toMatch(/^LoopExit \[GEVENT_LOOP_EXIT\]: This operation would block forever/);
+      expect(said).toMatch(/ in Queue\.get$/);
+      p.kill({ block: false });
     });
   });
 
