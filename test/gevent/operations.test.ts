@@ -22,6 +22,7 @@ import {
   wait,
   withTimeout,
 } from '../../ts/index.ts';
+import { Queue } from '../../ts/queue.ts';
 import type { Simulation } from '../../ts/testing.ts';
 import { CORES, program, simulateOn, thrown, told } from '../support/cores.ts';
 
@@ -56,6 +57,62 @@ describe.each(CORES)('on the %s core', (core) => {
     expect(sim.hub.statistics()).toEqual(atFirst);
     expect(reports).toEqual([]);
   }
+
+  /** `yield*` as JavaScriptCore does it, and as compilers write it for old targets: the result objects are copies. */
+  function* copying<T>(op: Iterable<any, T, any>): Generator<any, T, any> {
+    const inner = op[Symbol.iterator]();
+    let result = inner.next();
+    while (!result.done) {
+      let sent: unknown;
+      try {
+        sent = yield result.value;
+      } catch (error) {
+        if (inner.throw === undefined) throw error;
+        result = inner.throw(error);
+        continue;
+      }
+      result = inner.next(sent);
+    }
+    return result.value;
+  }
+
+  test('a `yield*` that copies result objects works like one that passes them through', () => {
+    const queue = new Queue<number>(1);
+    const work = function* (each: <T>(op: Iterable<any, T, any>) => Generator<any, T, any>): Body {
+      trace('first', yield* each(sleep(1)));
+      trace('yields', yield* each(sleep(0)));
+      spawn(function* (): Body {
+        for (const item of [1, 2]) yield* each(queue.put(item));
+      });
+      yield* each(sleep(0));
+      trace('items', yield* each(queue.get()), yield* each(queue.get()));
+      trace('call', yield* each(call(nap, 1, 'called')));
+      const pong = new greenlet(function* (x: number): Body {
+        for (;;) x = yield* each((getcurrent().parent as greenlet).switch(x + 1));
+      });
+      trace('switch', yield* each(pong.switch(1)), yield* each(pong.switch(5)));
+      const timeout = Timeout.startNew(1);
+      try {
+        yield* each(sleep(2));
+      } catch (error) {
+        trace('timed out', error === timeout);
+      }
+      yield* each(sleep(Infinity));
+    };
+    const run = (each: (op: any) => Generator<any, any, any>): unknown[] => {
+      const worker = spawn(work, each);
+      sim.clock.advance(10);
+      const killer = worker.kill({ block: false });
+      sim.clock.advance(1);
+      void killer;
+      trace('killed', worker.value instanceof GreenletExit);
+      return log.splice(0);
+    };
+    const expected = run((op) => op[Symbol.iterator]());
+    expect(run(copying)).toEqual(expected);
+    expect(expected.length).toBe(7);
+    expectClean();
+  });
 
   function* nap(seconds: number, value?: unknown): Body {
     yield* sleep(seconds);

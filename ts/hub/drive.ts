@@ -122,7 +122,8 @@ function enter(hub: Hub, g: RawGreenlet): void {
 
 /** What a slice of `g` ended with. Gives who runs next, or null for the hub. */
 export function after(hub: Hub, g: RawGreenlet, result: IteratorResult<Park, unknown>): RawGreenlet | null {
-  if (result === PARK) {
+  // By its value: some engines' `yield*`, and a transpiled one, pass on a copy.
+  if (result.value === PARK.value) {
     hub.parking = null;
     return rest(hub, g);
   }
@@ -195,9 +196,9 @@ function pop(g: RawGreenlet): boolean {
 /** A body yielded something by plain `yield`. Operations are served; the rest is the program's mistake. */
 function serve(hub: Hub, g: RawGreenlet, result: IteratorYieldResult<Park>): RawGreenlet | null {
   const value: unknown = result.value;
-  // A transpiled yield* hands over copies of our messages.
+  // Copies of our messages.
   if (value instanceof SwitchMessage) return after(hub, g, value);
-  for (const known of [PARK, CALL, YIELD]) {
+  for (const known of [CALL, YIELD]) {
     if (value === known.value) return after(hub, g, known);
   }
   if (isOperation(value)) return push(g, consume(value), true);

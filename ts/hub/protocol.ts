@@ -7,7 +7,8 @@
 //                  CALL           run hub.callee as a frame on top of mine
 //                  SwitchMessage  control goes where its operation says
 //
-// A transpiled `yield*` copies result objects; the markers in `value` still tell them apart, on the slow path.
+// The `yield*` of JavaScriptCore (Bun, Safari) copies result objects, as a transpiled one does; the markers in `value` still tell them
+// apart, on the slow path.
 
 declare const park: unique symbol;
 /** What operations yield to the loop. Only this library makes them, so `yield operation` does not type-check. */
