@@ -16,6 +16,7 @@ const EXAMPLES: [name: string, ...args: string[]][] = [
   ['threads'],
   ['control'],
   ['trace'],
+  ['monkey'],
   ['guest'],
 ];
 

@@ -243,6 +243,25 @@ describe('examples', { timeout: 60_000 }, () => {
     });
   });
 
+  test('monkey: functions before and after, and what that is good for', async () => {
+    expect(await run('monkey')).toMatchObject({
+      ...clean,
+      stdout: lines(
+        'net.Socket, yield*: undefined',
+        'After monkey patch',
+        'net.Socket, yield*: [Function: [Symbol.iterator] of gevent-wasm/monkey]',
+        "stream.pipeline: Node's",
+        'After monkey patch',
+        'stream.pipeline: patched',
+        'is patched: true false',
+        'is patched: true true',
+        'this file begins with // Functions and classes',
+        'the server says: hello from a plain net.Server',
+        'a promise that never settles: Timeout: 0.02 seconds',
+      ),
+    });
+  });
+
   test('echo-server: lines come back until quit; SIGTERM stops it', async () => {
     const { child, ended } = start('echo-server', '0');
     const port = Number(/port (\d+)/.exec(await printed(child, 'on port'))?.[1]);

@@ -12,7 +12,7 @@ import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';
 import { Fired, type Fires, type Park } from './hub/protocol.ts';
-import { getcurrent, type RawGreenlet } from './hub/raw.ts';
+import { type RawGreenlet, waitingGreenlet } from './hub/raw.ts';
 import { type Bounds, moment, takeBack } from './hub/shielding.ts';
 import { hubHere } from './limit.ts';
 import { Timeout, type TimeoutException } from './timeout.ts';
@@ -73,7 +73,7 @@ export class Deadline extends Timeout {
   override get pending(): boolean {
     if (super.pending) return true;
     if (this.expired) return false;
-    for (let scope = scopeOf(getcurrent()); scope !== null; scope = scope.outer)
+    for (let scope = scopeOf(waitingGreenlet()); scope !== null; scope = scope.outer)
       if (scope.deadline === this) return true;
     return false;
   }
@@ -95,7 +95,7 @@ export class Deadline extends Timeout {
 
   /** Open a scope in the current greenlet. In main it acts once, as a Timeout does. */
   override start(): void {
-    const greenlet = getcurrent();
+    const greenlet = waitingGreenlet();
     if (greenlet === greenlet.$hub.main) super.start();
     else new Scope(greenlet, this);
   }
@@ -103,7 +103,7 @@ export class Deadline extends Timeout {
   /** Leave the innermost scope of it that the current greenlet is in. */
   override cancel(): void {
     super.cancel();
-    for (let scope = scopeOf(getcurrent()); scope !== null; scope = scope.outer) {
+    for (let scope = scopeOf(waitingGreenlet()); scope !== null; scope = scope.outer) {
       if (scope.deadline === this) return scope.$leave();
     }
   }
@@ -256,7 +256,7 @@ class Scope implements Fires<Hub>, Bounds {
 
 /** The Deadline that bounds the current greenlet: the earliest of those it is in, or null. */
 export function currentDeadline(): Deadline | null {
-  return scopeOf(getcurrent())?.bound.deadline ?? null;
+  return scopeOf(waitingGreenlet())?.bound.deadline ?? null;
 }
 
 function deadlineOf(limit: Seconds | Deadline | null): Deadline {
@@ -287,7 +287,7 @@ class Bounded<T> extends Framed<T> {
   protected override child(hub: Hub): Greenlet<T> {
     const child = makeOn<T>(hub, this.#fn, this.#args);
     this.#deadline = deadlineOf(this.#limit);
-    scopeOf(getcurrent())?.$inherit(child);
+    scopeOf(waitingGreenlet())?.$inherit(child);
     new Scope(child, this.#deadline);
     child.start();
     return child;
@@ -309,7 +309,7 @@ function* bounded(
   args: unknown[],
   fallback: { value: unknown } | null,
 ): Generator<Park, any, any> {
-  const scope = new Scope(getcurrent(), deadline);
+  const scope = new Scope(waitingGreenlet(), deadline);
   try {
     return yield* settle(fn(...args));
   } catch (error) {

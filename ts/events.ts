@@ -88,6 +88,94 @@ export class MemoryUsageUnderThreshold extends MemoryUsageEvent {
   }
 }
 
+// ---- patching --------------------------------------------------------------------------------------------------------
+
+/** A subscriber raises it at an event that is to come: nothing of that is patched. */
+export class DoNotPatch extends Error {
+  override name = 'DoNotPatch';
+  readonly code = 'GEVENT_DO_NOT_PATCH';
+}
+
+/** What all events of patching share. */
+export class GeventPatchEvent {
+  /** Where the new items come from. */
+  readonly source: object;
+  /** What gets them. */
+  readonly target: object;
+
+  constructor(source: object, target: object) {
+    this.source = source;
+    this.target = target;
+  }
+}
+
+/** Something is about to be patched; `DoNotPatch` keeps it from that. */
+export class GeventWillPatchEvent extends GeventPatchEvent {}
+
+/** Something has been patched. */
+export class GeventDidPatchEvent extends GeventPatchEvent {}
+
+/** `patchAll` is about to begin. */
+export class GeventWillPatchAllEvent extends GeventWillPatchEvent {
+  /** The patches that will be made, by the names of `patchAll`'s options. */
+  readonly patchAllArguments: Readonly<Record<string, unknown>>;
+  /** What else was handed to `patchAll`, for subscribers. */
+  readonly patchAllKwargs: Readonly<Record<string, unknown>>;
+
+  constructor(args: Readonly<Record<string, unknown>>, kwargs: Readonly<Record<string, unknown>>, source: object) {
+    super(source, source);
+    this.patchAllArguments = args;
+    this.patchAllKwargs = kwargs;
+  }
+
+  /** True if the patch of that name will be made. */
+  willPatchModule(name: string): boolean {
+    return Boolean(this.patchAllArguments[name]);
+  }
+}
+
+/** A module is about to be patched. */
+export class GeventWillPatchModuleEvent extends GeventWillPatchEvent {
+  readonly moduleName: string;
+  /** What of it will be replaced: take out what is to stay. */
+  readonly targetItemNames: PropertyKey[];
+
+  constructor(moduleName: string, source: object, target: object, items: PropertyKey[]) {
+    super(source, target);
+    this.moduleName = moduleName;
+    this.targetItemNames = items;
+  }
+}
+
+/** A module has been patched. */
+export class GeventDidPatchModuleEvent extends GeventDidPatchEvent {
+  readonly moduleName: string;
+
+  constructor(moduleName: string, source: object, target: object) {
+    super(source, target);
+    this.moduleName = moduleName;
+  }
+}
+
+abstract class PatchedAllEvent extends GeventDidPatchEvent {
+  /** The patches that were asked for. */
+  readonly patchAllArguments: Readonly<Record<string, unknown>>;
+  /** What else was handed to `patchAll`. */
+  readonly patchAllKwargs: Readonly<Record<string, unknown>>;
+
+  constructor(args: Readonly<Record<string, unknown>>, kwargs: Readonly<Record<string, unknown>>, source: object) {
+    super(source, source);
+    this.patchAllArguments = args;
+    this.patchAllKwargs = kwargs;
+  }
+}
+
+/** `patchAll` has patched the platform's modules; plugins may patch theirs now. */
+export class GeventDidPatchBuiltinModulesEvent extends PatchedAllEvent {}
+
+/** `patchAll` is through. */
+export class GeventDidPatchAllEvent extends PatchedAllEvent {}
+
 // ---- diagnostics channels -------------------------------------------------------------------------------------------
 
 interface Channel {

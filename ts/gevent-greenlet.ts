@@ -15,12 +15,12 @@ import { type Operation, SingleUse, Waiter } from './hub/operation.ts';
 import { type Body, Fired, type Fires, isBody, PARK, type Park, RESUME, resumeBody } from './hub/protocol.ts';
 import {
   exceptionFrom,
-  getcurrent,
   RawGreenlet,
   type RawRun,
   type SliceContext,
   State,
   SwitchOperation,
+  waitingGreenlet,
 } from './hub/raw.ts';
 import { expired, limitMs } from './limit.ts';
 import { type Limit, Timeout } from './timeout.ts';
@@ -814,7 +814,7 @@ function notifySpawned(greenlet: Greenlet): void {
 function remember(greenlet: Greenlet): void {
   if (debugging) greenlet.$extras().spawnSite = spawnStack();
   const { slices } = greenlet.$hub;
-  if (slices !== null) greenlet.$extras().context = slices.capture();
+  if (slices !== null) greenlet.$extras().context = slices.captureFor(greenlet);
 }
 
 function spawnStack(): string {
@@ -856,7 +856,7 @@ abstract class AwaitEnd<G, T> extends SingleUse<T> {
     const { greenlet } = this;
     if (greenlet.$state === State.DEAD) return true;
     this.use();
-    if (getcurrent() === greenlet) throw new GeventError('GEVENT_JOIN_SELF', `${greenlet} cannot wait for itself`);
+    if (waitingGreenlet() === greenlet) throw new GeventError('GEVENT_JOIN_SELF', `${greenlet} cannot wait for itself`);
     this.sameHub(hub);
     this.park(hub, slot);
     return false;
@@ -997,7 +997,7 @@ class Kill extends Join {
     hub.core.park(slot, this.#row);
     this.#slot = slot;
     order.waiter = this;
-    order.own = getcurrent() === greenlet;
+    order.own = waitingGreenlet() === greenlet;
     return false;
   }
 

@@ -17,7 +17,7 @@ import { active, debugging, threadHub, threadHubIfAny } from './hub/current.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
-import { exceptionFrom, getcurrent, RawGreenlet, type RawRun, State } from './hub/raw.ts';
+import { exceptionFrom, RawGreenlet, type RawRun, State, waitingGreenlet } from './hub/raw.ts';
 import { expired, hubHere, limitMs } from './limit.ts';
 import type { Limit } from './timeout.ts';
 
@@ -68,7 +68,7 @@ export function spawnRaw(fn: (...args: any[]) => unknown, ...args: unknown[]): R
   if (typeof fn !== 'function') throw new TypeError(`spawnRaw(fn): expected a function, got ${describe(fn)}`);
   const hub = hubHere();
   const raw = new RawGreenlet(fn as RawRun, hub, hub);
-  if (hub.slices !== null) raw.$extras().context = hub.slices.capture();
+  if (hub.slices !== null) raw.$extras().context = hub.slices.captureFor(raw);
   hub.loop.runCallback(startRaw, raw, args);
   return raw;
 }
@@ -274,7 +274,7 @@ export function signalHandler<A extends unknown[]>(
 export function shutdown(): void {
   if (active === null && threadHubIfAny() === null) return;
   const hub = hubHere();
-  const caller = getcurrent();
+  const caller = waitingGreenlet();
   const greenlets = new Set<RawGreenlet>(hub.asyncBodies);
   for (const owner of hub.owners as unknown[]) if (owner instanceof RawGreenlet) greenlets.add(owner);
   greenlets.delete(caller);

@@ -21,7 +21,7 @@ import { debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
-import { getcurrent, RawGreenlet } from './hub/raw.ts';
+import { RawGreenlet, waitingGreenlet } from './hub/raw.ts';
 import { hubHere, limitMs } from './limit.ts';
 import { type IMap, type IMapOptions, IMapUnordered, ImapTask, imap, mapOver, splitImap } from './mapping.ts';
 import { type Limit, Timeout } from './timeout.ts';
@@ -307,7 +307,7 @@ export class Group {
    */
   apply<A extends unknown[], R>(fn: (...args: A) => R, args?: A): Operation<any> {
     checkFunction(fn, 'apply(fn)');
-    const caller = getcurrent();
+    const caller = waitingGreenlet();
     return new Framed('apply', () => this.#apply(caller, fn, (args ?? []) as unknown[]));
   }
 
@@ -347,7 +347,7 @@ export class Group {
   ): Operation<any> {
     checkFunction(fn, 'applyCb(fn)');
     if (callback !== null) checkFunction(callback, 'applyCb(callback)');
-    const caller = getcurrent();
+    const caller = waitingGreenlet();
     const self = this;
     return new Framed('applyCb', function* () {
       const value = yield* self.#apply(caller, fn, args);
@@ -437,7 +437,7 @@ function* mapBody(
   callback: ((results: any) => unknown) | null,
 ): Generator<Park, unknown[], any> {
   // Its error is told by get(); those of the items have been reported.
-  (getcurrent() as Greenlet<any>).$quiet = true;
+  (waitingGreenlet() as Greenlet<any>).$quiet = true;
   const results = yield* mapOver(group, fn, items);
   if (callback !== null) yield* settle(callback(results));
   return results;

@@ -5,7 +5,7 @@ import { Framed } from './framed.ts';
 import { type GeneratorBody, Greenlet, type OtherBody } from './gevent-greenlet.ts';
 import { Operation } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
-import { getcurrent } from './hub/raw.ts';
+import { waitingGreenlet } from './hub/raw.ts';
 import { type Limit, Timeout } from './timeout.ts';
 import { settle } from './unwind.ts';
 
@@ -78,7 +78,7 @@ export function withTimeout(
 
 /** Have the current greenlet run `fn` at its end. */
 function register(fn: () => unknown, what: string): void {
-  const greenlet = getcurrent();
+  const greenlet = waitingGreenlet();
   if (!(greenlet instanceof Greenlet)) {
     throw new TypeError(`${what}: works in a Greenlet; elsewhere use try and finally`);
   }

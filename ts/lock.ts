@@ -9,7 +9,7 @@ import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';
 import { PARK, type Park, RESUME } from './hub/protocol.ts';
-import { getcurrent, type RawGreenlet } from './hub/raw.ts';
+import { type RawGreenlet, waitingGreenlet } from './hub/raw.ts';
 import { Waitable } from './hub/waitable.ts';
 import { LimitedWait, QuietWait } from './limited.ts';
 import type { Limit } from './timeout.ts';
@@ -510,7 +510,7 @@ export class RLock implements Lock {
 
   /** Take it if it is free or one's own. Never a switch point. */
   acquireNowait(): boolean {
-    const me = getcurrent();
+    const me = waitingGreenlet();
     if (this.#owner === me) ++this.#count;
     else if (this.#block.acquireNowait()) this.$taken(me);
     else return false;
@@ -544,7 +544,7 @@ export class RLock implements Lock {
    * @throws GeventError `GEVENT_NOT_OWNER` if the current greenlet does not hold it
    */
   release(): void {
-    const me = getcurrent();
+    const me = waitingGreenlet();
     if (this.#owner !== me) {
       throw new GeventError('GEVENT_NOT_OWNER', `cannot release un-acquired lock: ${this}, this is ${me}`);
     }
@@ -615,7 +615,7 @@ class AcquireRLock extends QuietWait<boolean> {
   begin(hub: Hub, slot: number): boolean {
     this.use();
     // Known here only: an async body is woken in the hub.
-    this.#me = getcurrent();
+    this.#me = waitingGreenlet();
     if (this.#lock.$enter(hub, slot, this.#me)) return true;
     this.parked(hub, slot);
     return false;

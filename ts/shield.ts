@@ -8,7 +8,7 @@ import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
-import { getcurrent, type RawGreenlet } from './hub/raw.ts';
+import { type RawGreenlet, waitingGreenlet } from './hub/raw.ts';
 import { flush, Shielding } from './hub/shielding.ts';
 import { settle } from './unwind.ts';
 
@@ -39,7 +39,7 @@ function leave(greenlet: RawGreenlet, section: number, well: boolean): { error: 
 }
 
 function* section(fn: (...args: any[]) => unknown, args: unknown[]): Generator<Park, any, any> {
-  const greenlet = getcurrent();
+  const greenlet = waitingGreenlet();
   const number = enter(greenlet);
   let well = false;
   let waited: { error: unknown } | null = null;
@@ -77,7 +77,7 @@ class Shield<T> extends Framed<T> {
 
   override begin(hub: Hub, slot: number): boolean {
     const parked = super.begin(hub, slot);
-    const caller = getcurrent();
+    const caller = waitingGreenlet();
     if (caller !== hub.main) {
       this.#caller = caller;
       this.#section = enter(caller);

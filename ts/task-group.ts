@@ -19,7 +19,7 @@ import {
 import { debugging } from './hub/current.ts';
 import type { Operation } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
-import { getcurrent } from './hub/raw.ts';
+import { waitingGreenlet } from './hub/raw.ts';
 import { hubHere, limitMs } from './limit.ts';
 import { shield } from './shield.ts';
 import { type Limit, Timeout } from './timeout.ts';
@@ -88,7 +88,7 @@ export class TaskGroup {
     }
     const greenlet = new Greenlet<any>(fn, ...args);
     // Bound by what bounds the spawner, so that `currentDeadline()` is right in it.
-    getcurrent().$more?.deadline?.$inherit(greenlet);
+    waitingGreenlet().$more?.deadline?.$inherit(greenlet);
     greenlet.$quiet = true;
     collectEnd(greenlet, this.#collector);
     this.#members.add(greenlet);

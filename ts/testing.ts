@@ -5,6 +5,7 @@ import { type Seconds, toWaitMs, VirtualClock } from './core/clock.ts';
 import type { Core } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { debugging, replaceThreadHub, setDebugging } from './hub/current.ts';
+import { platformTimers } from './hub/host.ts';
 import { Hub } from './hub/hub.ts';
 import { createCore } from './hub.ts';
 
@@ -106,7 +107,9 @@ export class SimulatedClock extends VirtualClock {
 
 /** Let pending promises and the platform's callbacks have their turn. */
 function rounds(): Promise<void> {
-  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  // The global one may be on this very clock.
+  const soon = platformTimers().setImmediate ?? setImmediate;
+  return new Promise((resolve) => soon(() => soon(resolve)));
 }
 
 let running: Simulation | null = null;

@@ -7,7 +7,7 @@ import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
 import { disarm } from './hub/loop.ts';
 import { Fired, type Fires } from './hub/protocol.ts';
-import { exceptionFrom, getcurrent, type RawGreenlet } from './hub/raw.ts';
+import { exceptionFrom, type RawGreenlet, waitingGreenlet } from './hub/raw.ts';
 import { moment, takeBack } from './hub/shielding.ts';
 // Whoever is loaded first brings the hub along.
 import './hub.ts';
@@ -111,7 +111,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
   start(): void {
     if (this.#slot !== NIL || (this.#state & CLOSED) !== 0) throw this.#unstartable();
     if (this.seconds === null) return;
-    const greenlet = getcurrent();
+    const greenlet = waitingGreenlet();
     const hub = greenlet.$hub;
     const ms = this.$ms(hub);
     this.#slot = ms === Infinity ? hub.take(Kind.TIMER, this) : hub.takeTimer(this, ms, this.#state & PRIORITY);

@@ -5,6 +5,15 @@ import { ForeignWait } from './foreign.ts';
 import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';
 
+/** What ends the work behind a promise whose only waiter has left, where its maker said so. */
+const aborts = new WeakMap<object, () => void>();
+
+/** @internal Have `abort` called when whoever waits for `promise` by `until` is killed or timed out. */
+export function abortable<P extends PromiseLike<unknown>>(promise: P, abort: () => void): P {
+  aborts.set(promise, abort);
+  return promise;
+}
+
 class Until<T> extends ForeignWait<T> {
   readonly #promise: PromiseLike<T>;
   #ok = false;
@@ -40,6 +49,11 @@ class Until<T> extends ForeignWait<T> {
     this.#ok = ok;
     this.#value = value;
     this.happened();
+  }
+
+  override abandon(hub: Hub, slot: number): void {
+    super.abandon(hub, slot);
+    aborts.get(this.#promise)?.();
   }
 
   complete(hub: Hub): T {

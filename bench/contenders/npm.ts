@@ -132,8 +132,8 @@ export const effection = {
         function* empty() {
           ran++;
         }
-        const work = () =>
-          run(function* () {
+        const work = async () =>
+          await run(function* () {
             const before = ran;
             for (let batch = 0; batch < batches; batch++) {
               const tasks = [];

@@ -1,4 +1,4 @@
-// The command line: what is done to guests ahead of time.
+// The command line: what is done to guests ahead of time. (`monkey` is in sys/monkey/command.ts.)
 
 import { Extern } from './emit.ts';
 import { readShape } from './read.ts';
@@ -12,6 +12,9 @@ const USAGE = `gevent-wasm asyncify in.wasm -o out.wasm [--imports module.name,m
 
 gevent-wasm inspect in.wasm
     What load() would find: imports, exports, shadow stack.
+
+gevent-wasm monkey [--no-PATCH...] script.js [arguments...]
+    Run a program with Node's modules patched; monkey --help tells more.
 `;
 
 /** A mistake of the caller: its text is printed, without a stack. */

@@ -7,7 +7,7 @@
 // A store set before the first hub exists is seen by all greenlets alike, since the loop runs inside it.
 
 import { NIL, Word } from '../core/contract.ts';
-import { active, setContextLookUp } from './current.ts';
+import { active, Carried, setContextLookUp, threadHub } from './current.ts';
 import { resume } from './drive.ts';
 import type { Hub } from './hub.ts';
 import type { Body, Park } from './protocol.ts';
@@ -32,14 +32,19 @@ function hooks(): Hooks | null {
 
 let greenlets: Storage<RawGreenlet> | null | undefined;
 
-/** Call `fn` such that getcurrent() gives `g` in it and behind its awaits. */
-export function runAs<R>(g: RawGreenlet, fn: () => R): R {
+function storeGreenlets(): Storage<RawGreenlet> | null {
   if (greenlets === undefined) {
     const platform = hooks();
     greenlets = platform === null ? null : new platform.AsyncLocalStorage<RawGreenlet>();
     const storage = greenlets;
     if (storage !== null) setContextLookUp(() => storage.getStore());
   }
+  return greenlets;
+}
+
+/** Call `fn` such that getcurrent() gives `g` in it and behind its awaits. */
+export function runAs<R>(g: RawGreenlet, fn: () => R): R {
+  const greenlets = storeGreenlets();
   if (greenlets === null) return fn();
   const run = originalRun ?? greenlets.run;
   return run.call(greenlets, g, fn) as R;
@@ -53,12 +58,42 @@ export interface Slices {
   /** Call `fn` in the context captured for `context`. */
   call<R>(context: SliceContext | null, fn: () => R): R;
   capture(): SliceContext;
+  /** The context that `g` begins with. */
+  captureFor(g: RawGreenlet): SliceContext;
 }
 
 let originalRun: ((...args: any[]) => unknown) | null = null;
 let inUse = false;
 let enters = false;
+/** What greenlets begin in the platform knows whose it is. */
+let carrying = false;
 const hubs = new Set<Hub>();
+
+/** A store is in use: greenlets have contexts from here on. */
+function begin(platform: Hooks): void {
+  if (inUse) return;
+  inUse = true;
+  for (const each of hubs) {
+    each.slices = makeSlices(platform);
+    each.core.words[Word.BUDGET] = 0;
+  }
+  hubs.clear();
+}
+
+/**
+ * Have the greenlets that are made from now on carried along what they begin in the platform, as async bodies are anyway; or not any
+ * more. False where the platform has no such thing.
+ */
+export function carryGreenlets(on: boolean): boolean {
+  const platform = hooks();
+  if (platform === null || storeGreenlets() === null) return false;
+  carrying = on;
+  if (on) {
+    threadHub();
+    begin(platform);
+  }
+  return true;
+}
 
 /** Have `hub` told when stores come into use. */
 export function watchStores(hub: Hub): void {
@@ -76,17 +111,8 @@ export function watchStores(hub: Hub): void {
   originalRun = run;
   // The platform's run() may be made of two enterWith(); those undo each other within the slice and do not count.
   let inRun = 0;
-  const begin = () => {
-    if (inUse) return;
-    inUse = true;
-    for (const each of hubs) {
-      each.slices = makeSlices(platform);
-      each.core.words[Word.BUDGET] = 0;
-    }
-    hubs.clear();
-  };
   function watchedRun(this: unknown, ...args: unknown[]): unknown {
-    begin();
+    begin(platform);
     ++inRun;
     try {
       return run.apply(this, args);
@@ -100,7 +126,7 @@ export function watchStores(hub: Hub): void {
       if (prototype.run === watchedRun) prototype.run = run;
       if (prototype.enterWith === watchedEnterWith) prototype.enterWith = enterWith;
       enters = true;
-      begin();
+      begin(platform);
     }
     const entered = enterWith.apply(this, args);
     // It runs in a slice that nobody watched yet: what it entered is its own, and the loop goes on with care from here.
@@ -141,5 +167,9 @@ function makeSlices(platform: Hooks): Slices {
       return (context ?? root).runInAsyncScope(fn, undefined);
     },
     capture: () => capture(platform),
+    captureFor(g) {
+      if (!carrying) return capture(platform);
+      return runAs(new Carried(g) as unknown as RawGreenlet, () => capture(platform));
+    },
   };
 }

@@ -63,6 +63,25 @@ export function greenletOfContext(): RawGreenlet | null {
   return g === null || g.dead ? null : g;
 }
 
+/**
+ * Stands in the platform's context for a greenlet that waits in its own loop, not in the platform's: what it began there knows whose it
+ * is, and is no part of its body. To the engine it is dead, so that waits and Timeouts are main's.
+ */
+export class Carried {
+  readonly dead = true;
+  readonly greenlet: RawGreenlet;
+
+  constructor(greenlet: RawGreenlet) {
+    this.greenlet = greenlet;
+  }
+}
+
+/** The greenlet that began what runs here, if greenlets are carried along and it lives, or null. */
+export function carriedGreenlet(): RawGreenlet | null {
+  const found: unknown = lookUp?.();
+  return found instanceof Carried && !found.greenlet.dead ? found.greenlet : null;
+}
+
 /** True outside any greenlet, as far as that can be told at no cost. */
 export function madeByMain(): boolean {
   return active === null ? lookUp === null : active.cur === NIL;

@@ -4,7 +4,7 @@
 
 import { GreenletExit } from '../exceptions.ts';
 import type { Hub } from './hub.ts';
-import { getcurrent, type RawGreenlet } from './raw.ts';
+import { type RawGreenlet, waitingGreenlet } from './raw.ts';
 
 interface Described {
   describe(): string;
@@ -39,7 +39,7 @@ export class Debug {
   }
 
   created(op: Described): void {
-    const by = getcurrent();
+    const by = waitingGreenlet();
     // Main has no end at which to look, and hub callbacks cannot consume.
     if (by === by.$hub.main || by === by.$hub) return;
     let unconsumed = made.get(by);
@@ -53,7 +53,7 @@ export class Debug {
 
   consumed(op: Described): void {
     makers.get(op)?.delete(op);
-    const by = getcurrent();
+    const by = waitingGreenlet();
     this.#waits.set(by, { atMs: this.#hub.now(), at: captureSite() });
     const killed = this.#killed.get(by);
     if (killed !== undefined) killed.next ??= { op, site: captureSite() };

@@ -15,6 +15,28 @@ export interface Host {
   print(text: string): void;
 }
 
+/** The platform's timer functions. */
+export interface PlatformTimers {
+  setTimeout(fn: () => void, ms: number): unknown;
+  clearTimeout(timer: any): void;
+  setInterval(fn: () => void, ms: number): unknown;
+  clearInterval(timer: any): void;
+  setImmediate?: (fn: () => void) => unknown;
+}
+
+/** The global ones, as they are when they are called; where these are the hub's own, what stood there before. */
+let timers: PlatformTimers = globalThis;
+
+/** Have all hubs wait by `originals`, for the globals are about to wait by a hub; null: by the globals again. */
+export function setPlatformTimers(originals: PlatformTimers | null): void {
+  timers = originals ?? globalThis;
+}
+
+/** What hubs wait by. */
+export function platformTimers(): PlatformTimers {
+  return timers;
+}
+
 /** The longest delay a platform timer takes; a later deadline is reached in several steps. */
 export const MAX_DELAY = 2 ** 31 - 1;
 
@@ -34,16 +56,16 @@ function soonByChannel(): (fn: () => void) => void {
 
 export function platformHost(): Host {
   const soon: (fn: () => void) => void =
-    typeof setImmediate === 'function' ? (fn) => void setImmediate(fn) : soonByChannel();
+    typeof timers.setImmediate === 'function' ? (fn) => void timers.setImmediate?.(fn) : soonByChannel();
   return {
     soon,
     after(ms, fn, ref) {
-      const timer = setTimeout(fn, ms > MAX_DELAY ? MAX_DELAY : ms);
+      const timer = timers.setTimeout(fn, ms > MAX_DELAY ? MAX_DELAY : ms);
       if (!ref) (timer as NodeTimer).unref?.();
       return timer;
     },
     cancel(timer) {
-      clearTimeout(timer as ReturnType<typeof setTimeout>);
+      timers.clearTimeout(timer);
     },
     onIdle(fn) {
       if (typeof process === 'undefined' || typeof process.on !== 'function') return () => {};

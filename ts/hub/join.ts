@@ -4,7 +4,7 @@ import { NIL, Place, Priority } from '../core/contract.ts';
 import { GeventError } from '../exceptions.ts';
 import type { Hub } from './hub.ts';
 import { SingleUse } from './operation.ts';
-import { getcurrent } from './raw.ts';
+import { waitingGreenlet } from './raw.ts';
 
 export class JoinHub extends SingleUse<boolean> {
   readonly #timeoutMs: number | null;
@@ -28,7 +28,7 @@ export class JoinHub extends SingleUse<boolean> {
 
   begin(hub: Hub, slot: number): boolean {
     this.use();
-    const me = getcurrent();
+    const me = waitingGreenlet();
     if (me !== me.$hub.main || hub !== this.#hub) {
       throw new GeventError('GEVENT_MAIN_ONLY', 'hub.join(): only possible from the MAIN greenlet');
     }

@@ -5,6 +5,7 @@
 import { describe, type Seconds, toMs } from '../core/clock.ts';
 import { Counter, Kind, NIL, Place } from '../core/contract.ts';
 import { GeventError } from '../exceptions.ts';
+import { platformTimers } from './host.ts';
 import type { Hub } from './hub.ts';
 import { Fired, type Fires } from './protocol.ts';
 import type { SliceContext } from './raw.ts';
@@ -600,11 +601,11 @@ export class Loop {
     if (on && held === undefined)
       this.#held.set(
         key,
-        setInterval(() => {}, 2 ** 30),
+        platformTimers().setInterval(() => {}, 2 ** 30),
       );
     else if (!on && held !== undefined) {
       this.#held.delete(key);
-      clearInterval(held as ReturnType<typeof setInterval>);
+      platformTimers().clearInterval(held);
     }
   }
 
@@ -646,7 +647,7 @@ export class Loop {
   /** @internal */
   $destroy(): void {
     for (const watcher of this.$outside) watcher.close();
-    for (const held of this.#held.values()) clearInterval(held as ReturnType<typeof setInterval>);
+    for (const held of this.#held.values()) platformTimers().clearInterval(held);
     this.#held.clear();
     for (const set of Object.values(this.#phases)) for (const watcher of set) watcher.close();
   }

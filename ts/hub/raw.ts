@@ -12,7 +12,7 @@
 import { describe } from '../core/clock.ts';
 import { NIL } from '../core/contract.ts';
 import { GreenletError, GreenletExit } from '../exceptions.ts';
-import { active, debugging, greenletOfContext, threadHub } from './current.ts';
+import { active, carriedGreenlet, debugging, greenletOfContext, threadHub } from './current.ts';
 import { enterFromHub, enterFromMain } from './drive.ts';
 import type { Hub, Tracer } from './hub.ts';
 import { Operation, reused, WaiterList } from './operation.ts';
@@ -105,7 +105,7 @@ export class RawGreenlet {
 
   /** @internal */
   $defaultParent(): RawGreenlet | null {
-    return getcurrent();
+    return waitingGreenlet();
   }
 
   /** Who gets the result, or the exception, when this one ends. */
@@ -507,5 +507,13 @@ export function exceptionFrom(error: unknown, args: unknown[] = []): unknown {
 export function getcurrent(): RawGreenlet {
   const hub = active;
   if (hub !== null) return hub.cur === NIL ? hub.aside : (hub.owners[hub.cur] as RawGreenlet);
-  return greenletOfContext() ?? threadHub().main;
+  return greenletOfContext() ?? carriedGreenlet() ?? threadHub().main;
+}
+
+/**
+ * The greenlet that a wait, a Timeout or a lock taken here is of. It differs from `getcurrent()` in a callback of the platform's that a
+ * greenlet has begun and is carried along to: that is no part of its body, and what waits there is main's.
+ */
+export function waitingGreenlet(): RawGreenlet {
+  return active === null ? (greenletOfContext() ?? threadHub().main) : getcurrent();
 }
