@@ -9,7 +9,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
-import { Kind, NIL, Priority } from '../../core/contract.ts';
+import { NIL, Priority } from '../../core/contract.ts';
 import { threadHub } from '../../hub/current.ts';
 import type { Hub } from '../../hub/hub.ts';
 import { type Callback, disarm } from '../../hub/loop.ts';
@@ -77,7 +77,7 @@ export class Timeout implements Fires<Hub> {
     const hub = threadHub();
     this.#hub = hub;
     if (!known.has(hub)) watch(hub);
-    this.#slot = hub.takeArmed(Kind.TIMER, this, ms, Priority.NORMAL);
+    this.#slot = hub.takeTimer(this, ms, Priority.NORMAL);
     if (!this.#ref) ++hub.unrefTimers;
   }
 
@@ -88,7 +88,7 @@ export class Timeout implements Fires<Hub> {
     if (slot !== NIL) {
       this.#slot = NIL;
       if (!this.#ref) --hub.unrefTimers;
-      if (!hub.releaseArmed(slot)) {
+      if (!hub.releaseTimer(slot)) {
         disarm(hub, slot);
         hub.release(slot);
       }
@@ -213,6 +213,7 @@ export class Timeout implements Fires<Hub> {
   /** @internal Its hub is gone: go on elsewhere, once that is settled. */
   $move(): void {
     const hub = this.#hub;
+    hub.handOver();
     const left = hub.core.deadline(this.#slot) - hub.clock.now();
     this.#stop();
     queueMicrotask(() => {
