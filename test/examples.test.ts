@@ -217,6 +217,7 @@ describe('examples', { timeout: 60_000 }, () => {
       '-- threads',
       '-- control',
       '-- trace',
+      '-- monkey',
       '-- guest',
     ]);
     expect(stdout.trimEnd().endsWith('11 examples ran')).toBe(true);

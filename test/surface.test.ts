@@ -84,6 +84,13 @@ const samples: Record<string, () => object> = {
   EventLoopBlocked: () => new modules['gevent-wasm/events'].EventLoopBlocked(null, 1, [], getHub()),
   MemoryUsageThresholdExceeded: () => new modules['gevent-wasm/events'].MemoryUsageThresholdExceeded(1, 1, {}),
   MemoryUsageUnderThreshold: () => new modules['gevent-wasm/events'].MemoryUsageUnderThreshold(1, 1, {}, 1),
+  GeventPatchEvent: () => new modules['gevent-wasm/events'].GeventPatchEvent({}, {}),
+  GeventWillPatchAllEvent: () => new modules['gevent-wasm/events'].GeventWillPatchAllEvent({}, {}, {}),
+  GeventWillPatchModuleEvent: () => new modules['gevent-wasm/events'].GeventWillPatchModuleEvent('x', {}, {}, []),
+  GeventDidPatchModuleEvent: () => new modules['gevent-wasm/events'].GeventDidPatchModuleEvent('x', {}, {}),
+  GeventDidPatchBuiltinModulesEvent: () =>
+    new modules['gevent-wasm/events'].GeventDidPatchBuiltinModulesEvent({}, {}, {}),
+  GeventDidPatchAllEvent: () => new modules['gevent-wasm/events'].GeventDidPatchAllEvent({}, {}, {}),
   GreenletTree: () => modules['gevent-wasm/util'].GreenletTree.forest()[0],
   BaseServer: () => new modules['gevent-wasm/server'].StreamServer(0, () => 1),
   StreamServer: () => new modules['gevent-wasm/server'].StreamServer(0, () => 1),
