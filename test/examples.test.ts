@@ -220,7 +220,7 @@ describe('examples', { timeout: 60_000 }, () => {
       '-- monkey',
       '-- guest',
     ]);
-    expect(stdout.trimEnd().endsWith('11 examples ran')).toBe(true);
+    expect(stdout.trimEnd().endsWith('12 examples ran')).toBe(true);
   });
 
   test('every example is run here or in test/apps', () => {
