@@ -4,11 +4,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { live } from './live.ts';
 import { here } from './scenario.ts';
 import { areas } from './scenarios/index.ts';
+import { threads } from './scenarios/threads.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const MODULES = ['index', 'timeout', 'event', 'lock', 'queue', 'pool', 'local', 'util'];
+const MODULES = ['index', 'timeout', 'event', 'lock', 'queue', 'pool', 'local', 'util', 'threadpool'];
 
 /** What no scenario can compare, and what does. */
 const ELSEWHERE: Record<string, string> = {
@@ -43,7 +45,8 @@ for (const line of readFileSync(join(ROOT, 'docs/gevent-map.md'), 'utf8').split(
 }
 
 const exported: Record<string, unknown> = {};
-for (const name of MODULES) Object.assign(exported, await import(join(ROOT, `ts/${name}.ts`)));
+for (const name of MODULES)
+  Object.assign(exported, await import(join(ROOT, name === 'threadpool' ? 'ts/sys/threadpool.ts' : `ts/${name}.ts`)));
 
 /** `Class.member` of all that is called or read while `work` runs, for the class itself and those above it. */
 async function usedBy(work: () => Promise<void>): Promise<Set<string>> {
@@ -102,9 +105,11 @@ async function usedBy(work: () => Promise<void>): Promise<Set<string>> {
 }
 
 test('every member that both sides have is used by a scenario', async () => {
-  const scenarios = Object.values(areas).flat();
+  const simulated = Object.values(areas).flat();
+  const scenarios = [...simulated, ...threads];
   const used = await usedBy(async () => {
-    for (const { body } of scenarios) await here('pure', body);
+    for (const { body } of simulated) await here('pure', body);
+    for (const { body } of threads) await live('pure', body, 0.02);
   });
   const ours = scenarios.map(({ body }) => String(body)).join('\n');
   const theirs = scenarios.map(({ python }) => python).join('\n');

@@ -1,4 +1,4 @@
-// Sockets and servers on gevent and on this library: real connections on loopback, the real clock on both sides.
+// Sockets, servers and threads on gevent and on this library: real connections on loopback, the real clock on both sides.
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CORES, type CoreName } from '../support/cores.ts';
@@ -8,8 +8,9 @@ import type { Scenario } from './scenario.ts';
 import { http } from './scenarios/http.ts';
 import { servers } from './scenarios/servers.ts';
 import { sockets } from './scenarios/sockets.ts';
+import { threads } from './scenarios/threads.ts';
 
-const areas: Record<string, readonly Scenario[]> = { sockets, servers, http };
+const areas: Record<string, readonly Scenario[]> = { sockets, servers, http, threads };
 const scenarios = Object.values(areas).flat();
 const theirs = new Map<Scenario, Answer>();
 const ours = new Map<CoreName, Map<Scenario, string[]>>(CORES.map((core) => [core, new Map()]));
