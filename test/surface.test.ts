@@ -72,6 +72,11 @@ const samples: Record<string, () => object> = {
   Pool: () => new modules['gevent-wasm/pool'].Pool(1),
   ContextVar: () => new modules['gevent-wasm/local'].ContextVar('x'),
   Token: () => new modules['gevent-wasm/local'].ContextVar('x').set(1),
+  FileObject: () => new modules['gevent-wasm/fileobject'].FileObject('/dev/null'),
+  IoWatcher: () => getHub().loop.io(new modules['gevent-wasm/socket'].socket(), 1),
+  ChildWatcher: () =>
+    getHub().loop.child(new modules['gevent-wasm/subprocess'].Popen(['true'], { stdin: -3, stdout: -3 }).pid),
+  StatWatcher: () => getHub().loop.stat('/'),
   Popen: () => new modules['gevent-wasm/subprocess'].Popen(['true'], { stdin: -1, stdout: -1, stderr: -1 }),
   ThreadPool: () => new modules['gevent-wasm/threadpool'].ThreadPool(1),
   HTTPServer: () => new modules['gevent-wasm/http'].HTTPServer(0, () => 1),

@@ -87,7 +87,7 @@ describe.each(CORES)('on the %s core', (core) => {
     await run(function* () {
       const [a, b] = yield* S.socketpair();
       expect(thrown(() => sel.select([5], []))).toMatch(
-        /^GeventError \[GEVENT_FD_UNSUPPORTED\]: select\(rlist\): .* got 5: Node cannot poll bare descriptors$/,
+        /^GeventError \[GEVENT_FD_UNSUPPORTED\]: select\(rlist\): .* got 5: Node cannot poll bare descriptors; /,
       );
       expect(thrown(() => sel.select(null as never, []))).toMatch(/^TypeError: object null is not iterable|^TypeError/);
       expect(thrown(() => sel.select([a], [], [], { timeout: -1 }))).toMatch(/^RangeError/);

@@ -462,6 +462,7 @@ export interface PlatformWatchers {
   io(loop: Loop, handle: unknown, events: number, options: WatcherOptions & { passEvents?: boolean }): Watcher;
   stat(loop: Loop, path: string, interval: Seconds, options: WatcherOptions): Watcher;
   child(loop: Loop, child: unknown, options: WatcherOptions): Watcher;
+  closing(loop: Loop, handle: unknown): boolean;
 }
 
 let platform: PlatformWatchers | null = null;
@@ -540,6 +541,14 @@ export class Loop {
   /** Calls back when a child has ended: a ChildProcess, or the id of one that this library started. */
   child(child: unknown, options: WatcherOptions = {}): Watcher {
     return watchers('child').child(this, child, options);
+  }
+
+  /**
+   * `handle` is about to be closed: its `io` watchers are called once more. True if there are any. Sockets and files that are closed
+   * tell theirs by themselves.
+   */
+  closingFd(handle: unknown): boolean {
+    return platform?.closing(this, handle) ?? false;
   }
 
   /** Seconds on the loop's clock, as of the running turn. */

@@ -1,9 +1,10 @@
 // Bare descriptors that Node can poll: pipes, sockets, terminals. Node does so by making a stream of one, which then owns it; so
 // each is taken up once, and all who use that descriptor share the stream.
 //
-//   D1  a stream stays in the table as long as it has the descriptor: until it is closed, or its end has come
+//   D1  a stream stays in the table until its descriptor is given up by `forget`: Node closes the descriptor of a stream whose end has
+//       come, so that the number may be another's by the time its owner closes it
 
-import { fstatSync } from 'node:fs';
+import { constants, fstatSync, readFileSync } from 'node:fs';
 import { Socket as NodeSocket } from 'node:net';
 import { type Duplex, Readable, Writable } from 'node:stream';
 import { isatty, ReadStream, WriteStream } from 'node:tty';
@@ -33,6 +34,18 @@ export function checkFd(fd: unknown, where: string): number {
   if (!Number.isInteger(fd) || fd < 0)
     throw new RangeError(`${where}: expected a file descriptor, got ${describe(fd)}`);
   return fd;
+}
+
+/** What a descriptor was opened for, if the system tells: Linux does. */
+export function accessOf(fd: number): { read: boolean; write: boolean } | null {
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
+    if (flags === undefined) return null;
+    const access = Number.parseInt(flags, 8) & 3;
+    return { read: access !== constants.O_WRONLY, write: access !== constants.O_RDONLY };
+  } catch {
+    return null;
+  }
 }
 
 /** D1 */
@@ -67,15 +80,32 @@ function standard(fd: number): NodeStream {
  */
 export function takeUp(fd: number, writing: boolean, where: string): NodeStream {
   const there = taken.get(fd);
-  if (there !== undefined) return there;
-  const kind = kindOf(fd);
+  if (there !== undefined && !there.destroyed) return there;
+  let kind: Kind;
+  try {
+    kind = kindOf(fd);
+  } catch (error) {
+    // Its end has come.
+    if (there !== undefined) return there;
+    throw error;
+  }
   if (kind === 'file') {
     throw unsupported(`${where}: ${fd} is a file that Node cannot poll; FileObjectThread and tpRead are for such`);
+  }
+  const access = accessOf(fd);
+  if (access !== null && kind === 'pipe' && !access[writing ? 'write' : 'read']) {
+    throw new OSError('EBADF', `${where}: ${fd} is the other end of its pipe`);
   }
   const stream = made(fd, kind, writing);
   taken.set(fd, stream);
   numbers.set(stream, fd);
-  stream.once('close', () => taken.delete(fd));
+  return stream;
+}
+
+/** Whoever has the number closes it. Gives the stream that had taken it up, if one had. */
+export function forget(fd: number): NodeStream | undefined {
+  const stream = taken.get(fd);
+  taken.delete(fd);
   return stream;
 }
 

@@ -4,7 +4,7 @@
 // as its flow control lets it, because Node tells of bytes only by reading them; they stay for whoever reads.
 
 import { ChildProcess } from 'node:child_process';
-import { type Stats, unwatchFile, watchFile } from 'node:fs';
+import { type Stats, statSync, unwatchFile, watchFile } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { describe, type Seconds, toWaitMs } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
@@ -14,8 +14,10 @@ import { type Operation, SingleUse } from '../hub/operation.ts';
 import { expired, limitMs } from '../limit.ts';
 import { type Limit, Timeout } from '../timeout.ts';
 import { livingChild, waitStatus } from './children.ts';
+import { canRead, canWrite, type NodeStream, streamOf } from './descriptors.ts';
 import { Socket } from './endpoint.ts';
 import { badDescriptor, closedError, type SocketError, SocketTimeout, unsupported } from './errors.ts';
+import { sharedReader, sharedWriter, sidesOf } from './shared.ts';
 import { Side } from './side.ts';
 import { StreamFile } from './stream.ts';
 
@@ -101,6 +103,48 @@ class FilePoll implements Pollable {
   }
 }
 
+/** A descriptor that was taken up; `nbRead` and files of the same one share what is read ahead. */
+class DescriptorPoll implements Pollable {
+  readonly #stream: NodeStream;
+  readonly #name: number;
+
+  constructor(stream: NodeStream, fd: number) {
+    this.#stream = stream;
+    this.#name = fd;
+  }
+
+  state(): number {
+    const stream = this.#stream;
+    const { reader, writer } = sidesOf(stream);
+    const rest = reader?.ready && !reader.closed;
+    if (stream.destroyed && !rest) return CLOSED;
+    const fault = (reader?.error ?? writer?.error ?? null) !== null ? FAULT : 0;
+    const read = reader === undefined ? 0 : reader.ready ? READ : 0;
+    return read | (canWrite(stream) && (writer?.ready ?? true) ? WRITE : 0) | fault;
+  }
+
+  watch(fn: () => void, events: number): void {
+    const stream = this.#stream;
+    // For good, that is until close(): who looked wants to find what was read ahead.
+    if (events & READ && canRead(stream)) {
+      const reader = sidesOf(stream).reader ?? sharedReader(stream, this.#name);
+      reader.side.watch(fn);
+      reader.flow();
+    }
+    if (events & WRITE && canWrite(stream)) {
+      const writer = sidesOf(stream).writer ?? sharedWriter(stream, this.#name);
+      writer.side.watch(fn);
+      if (!writer.ready) writer.mark();
+    }
+  }
+
+  unwatch(fn: () => void): void {
+    const { reader, writer } = sidesOf(this.#stream);
+    reader?.side.unwatch(fn);
+    writer?.side.unwatch(fn);
+  }
+}
+
 const EVENTS = ['readable', 'drain', 'end', 'finish', 'close', 'error'];
 
 class NodePoll implements Pollable {
@@ -130,13 +174,17 @@ class NodePoll implements Pollable {
   }
 }
 
-/** How to poll `handle`. @throws GeventError `GEVENT_FD_UNSUPPORTED` for a bare descriptor and for what cannot be polled */
+/**
+ * How to poll `handle`. @throws GeventError `GEVENT_FD_UNSUPPORTED` for a bare descriptor that nobody took up, and for what cannot be polled
+ */
 export function pollableOf(handle: unknown, where: string): Pollable {
   if (handle instanceof Socket) return new SocketPoll(handle);
   if (handle instanceof StreamFile) return new FilePoll(handle);
   if (handle instanceof Readable || handle instanceof Writable) return new NodePoll(handle);
+  const stream = typeof handle === 'number' ? streamOf(handle) : undefined;
+  if (stream !== undefined) return new DescriptorPoll(stream, handle as number);
   throw unsupported(
-    `${where}: expected a socket, a file of makefile() or a stream of Node's, got ${describe(handle)}: Node cannot poll bare descriptors`,
+    `${where}: expected a socket, a file or a stream of Node's, got ${describe(handle)}: Node cannot poll bare descriptors; makeNonblocking() of gevent-wasm/os takes up those of pipes, sockets and terminals`,
   );
 }
 
@@ -280,6 +328,16 @@ export const cancelWaitEx: SocketError = closedError();
 
 // ---- watchers of the loop ---------------------------------------------------------------------------------------------
 
+/** Active watchers by handle. */
+const watching = new Map<unknown, Set<IoWatcher>>();
+
+/** Tell the watchers of a loop that their handle is about to be closed. True if there are any. */
+export function closing(loop: Loop, handle: unknown): boolean {
+  const mine = [...(watching.get(handle) ?? [])].filter((watcher) => watcher.loop === loop);
+  for (const watcher of mine) watcher.$feed();
+  return mine.length > 0;
+}
+
 /** Calls back in every turn in which its handle is ready. */
 export class IoWatcher extends Watcher {
   readonly handle: unknown;
@@ -322,6 +380,16 @@ export class IoWatcher extends Watcher {
     this.#queued = this.loop.runCallback(() => this.#fire(state & this.events));
   }
 
+  /** @internal Its handle is about to be closed: it hears of that as of everything it waits for. */
+  $feed(): void {
+    if (this.#active && !this.pending) this.#queued = this.loop.runCallback(() => this.#fire(this.events));
+  }
+
+  /** The handle, as gevent calls it. */
+  get fd(): unknown {
+    return this.handle;
+  }
+
   #fire(events: number): void {
     const callback = this.callback as AnyFunction;
     this.$call(callback, this.#passEvents ? [events, ...this.args] : this.args);
@@ -339,12 +407,18 @@ export class IoWatcher extends Watcher {
 
   protected $arm(): void {
     this.#active = true;
+    const others = watching.get(this.handle);
+    if (others === undefined) watching.set(this.handle, new Set([this]));
+    else others.add(this);
     this.#poll.watch(this.#look, this.events);
     this.#check();
   }
 
   protected $disarm(): void {
     this.#active = false;
+    const others = watching.get(this.handle);
+    others?.delete(this);
+    if (others?.size === 0) watching.delete(this.handle);
     this.#poll.unwatch(this.#look);
     this.#queued?.stop();
     this.#queued = null;
@@ -367,6 +441,8 @@ export class StatWatcher extends Watcher {
   prev: Stats | null = null;
   #active = false;
   readonly #changed = (now: Stats, before: Stats): void => {
+    // Node tells at once of a file that is not there: that is no change.
+    if (now.nlink === 0 && before.nlink === 0) return;
     this.attr = now.nlink === 0 ? null : now;
     this.prev = before.nlink === 0 ? null : before;
     this.loop.runCallback(() => this.$invoke());
@@ -391,6 +467,7 @@ export class StatWatcher extends Watcher {
 
   protected $arm(): void {
     this.#active = true;
+    this.attr = statSync(this.path, { throwIfNoEntry: false }) ?? null;
     watchFile(this.path, { interval: this.interval * 1000, persistent: this.ref }, this.#changed);
   }
 
@@ -456,4 +533,5 @@ setWatchers({
   io: (loop, handle, events, options) => new IoWatcher(loop, handle, events, options),
   stat: (loop, path, interval, options) => new StatWatcher(loop, path, interval, options),
   child: (loop, child, options) => new ChildWatcher(loop, child as ChildProcess | number, options),
+  closing,
 });

@@ -62,7 +62,8 @@ export interface Started {
   readonly copyFrom: FileObjectPosix | NodeStream | null;
 }
 
-function text(value: unknown, where: string): string {
+/** @internal */
+export function text(value: unknown, where: string): string {
   if (typeof value !== 'string') throw new TypeError(`${where}: expected a string, got ${describe(value)}`);
   if (value.includes('\0')) throw new TypeError(`${where}: a string with a zero byte: ${describe(value)}`);
   return value;
@@ -157,11 +158,16 @@ export function start(args: Command, settings: SpawnSettings): Started {
   if (user !== undefined) options.uid = user;
   if (group !== undefined) options.gid = group;
   if (!POSIX && settings.shell) options.windowsVerbatimArguments = true;
-  const child = begin(file, argv.slice(1), options, settings.umask);
-  if (child.pid !== undefined) return { child, copyFrom: copied };
+  return { child: launch(file, argv.slice(1), options, settings.umask), copyFrom: copied };
+}
+
+/** node:child_process.spawn, and the reason if there is no process. */
+export function launch(file: string, args: string[], options: SpawnOptions, umask?: number): ChildProcess {
+  const child = begin(file, args, options, umask);
+  if (child.pid !== undefined) return child;
   // Without descriptors left there is not even this.
   for (const stream of child.stdio ?? []) stream?.destroy();
-  throw reason(file, cwd ?? null, options.env);
+  throw reason(file, (options.cwd as string | undefined) ?? null, options.env);
 }
 
 function begin(file: string, args: string[], options: SpawnOptions, umask: number | undefined): ChildProcess {
@@ -185,7 +191,8 @@ function joined(file: string, argv: string[], { shell = false }: SpawnSettings):
   return ['/bin/sh', ['sh', '-c', 'exec "$0" "$@" 2>&1', file, ...argv.slice(1)]];
 }
 
-function checkEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+/** @internal */
+export function checkEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
   if (typeof env !== 'object') throw new TypeError(`Popen(env): expected an object, got ${describe(env)}`);
   for (const [name, value] of Object.entries(env)) if (value !== undefined) text(value, `Popen(env.${name})`);
   return env as Record<string, string | undefined>;

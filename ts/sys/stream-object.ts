@@ -2,9 +2,7 @@
 
 import type { Buffer } from 'node:buffer';
 import { closeSync, type PathLike } from 'node:fs';
-import { Socket as NodeSocket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
-import { isatty } from 'node:tty';
 import { describe } from '../core/clock.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
@@ -12,8 +10,9 @@ import { canRead, canWrite, checkFd, fdOf, isStandard, type NodeStream, takeUp }
 import { OSError, unsupported } from '../net/errors.ts';
 import { Order } from '../net/order.ts';
 import { msOf, type Reader } from '../net/reader.ts';
-import { type FileOptions, type IoOptions, readerOf, StreamFile, writerOf } from '../net/stream.ts';
-import { type Data, Sent } from '../net/writer.ts';
+import { leaveReader, leaveWriter, sharedReader, sharedWriter } from '../net/shared.ts';
+import { type FileOptions, type IoOptions, StreamFile } from '../net/stream.ts';
+import type { Data, Writer } from '../net/writer.ts';
 import type { Limit } from '../timeout.ts';
 import { openFile, parseMode } from './file-mode.ts';
 
@@ -51,7 +50,7 @@ export function sourceOf(fobj: FileSource, where: string): NodeStream | number |
 interface Made {
   readonly stream: NodeStream;
   readonly reader: Reader | null;
-  readonly writer: ReturnType<typeof writerOf> | null;
+  readonly writer: Writer | null;
   readonly closed: Order<void>;
   close(): void;
 }
@@ -74,9 +73,8 @@ function make(fobj: FileSource, mode: ReturnType<typeof parseMode>, closefd: boo
   }
   if (mode.read && !canRead(stream)) throw new OSError('EBADF', `${where}: ${name} cannot be read`);
   if (mode.write && !canWrite(stream)) throw new OSError('EBADF', `${where}: ${name} cannot be written to`);
-  const reader = mode.read ? readerOf(stream as Readable, `read of ${name}`) : null;
-  const sent = stream instanceof NodeSocket && !isatty(fdOf(stream) ?? -1) ? Sent.MARKED : Sent.DRAINED;
-  const writer = mode.write ? writerOf(stream as Writable, `write of ${name}`, sent) : null;
+  const reader = mode.read ? sharedReader(stream, name) : null;
+  const writer = mode.write ? sharedWriter(stream, name) : null;
   const closed = new Order<void>(`close of ${name}`);
   return {
     stream,
@@ -90,15 +88,8 @@ function make(fobj: FileSource, mode: ReturnType<typeof parseMode>, closefd: boo
         end(stream, writer !== null, closed);
         return;
       }
-      // Theirs, with what was read and not taken.
-      if (reader !== null) {
-        reader.detach();
-        reader.close();
-      }
-      if (writer !== null) {
-        writer.detach();
-        writer.close();
-      }
+      if (reader !== null) leaveReader(stream);
+      if (writer !== null) leaveWriter(stream);
       closed.settle();
     },
   };
