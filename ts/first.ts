@@ -100,8 +100,8 @@ class First extends RowWait<any> {
     limit: Limit,
     fallback: { value: unknown } | null,
   ) {
-    super();
     limitMs(limit, 'first(timeout)');
+    super();
     this.#entrants = ops.map((op, index) => new Entrant(this, op, index));
     this.#keys = keys;
     this.#limit = limit;

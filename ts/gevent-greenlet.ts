@@ -842,10 +842,10 @@ abstract class AwaitEnd<G, T> extends SingleUse<T> {
   protected readonly limit: Limit;
 
   constructor(greenlet: Greenlet<G>, limit: Limit) {
+    if (limit !== null) limitMs(limit, 'timeout');
     super();
     this.greenlet = greenlet;
     this.limit = limit;
-    if (limit !== null) limitMs(limit, 'timeout');
   }
 
   override get $home(): Hub {

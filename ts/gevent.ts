@@ -141,13 +141,13 @@ class KillAll extends RowWait<void> implements Collector {
   #hub: Hub | null = null;
 
   constructor(living: RawGreenlet[], exception: unknown, block: boolean, limit: Limit, orders: number) {
+    limitMs(limit, 'killall(timeout)');
     super();
     this.#living = living;
     this.#exception = exception;
     this.#block = block;
     this.#limit = limit;
     this.#orders = orders;
-    limitMs(limit, 'killall(timeout)');
     // The order stands, whether or not anybody waits for the end.
     if (debugging) hubHere().debug.consumed(this);
   }

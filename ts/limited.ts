@@ -11,9 +11,10 @@ export abstract class LimitedWait<T> extends SingleUse<T> {
   #parked = false;
 
   constructor(limit: Limit, where: string) {
+    // First: debug mode would miss the consumer of what exists.
+    if (limit !== null) limitMs(limit, where);
     super();
     this.limit = limit;
-    if (limit !== null) limitMs(limit, where);
   }
 
   /** Its slot was just parked: arm the limit. */

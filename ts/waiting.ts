@@ -63,8 +63,8 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
   #links: { detach(): void }[] = [];
 
   constructor(what: string, objects: T[], limit: Limit, count: number, raise: boolean) {
-    super();
     limitMs(limit, `${what}(timeout)`);
+    super();
     this.#what = what;
     this.#objects = objects;
     this.#limit = limit;

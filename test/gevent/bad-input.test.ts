@@ -3,10 +3,12 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Kind, NIL, RowKind } from '../../ts/core/contract.ts';
+import { AsyncResult, Event } from '../../ts/event.ts';
 import { greenlet } from '../../ts/greenlet.ts';
 import {
   call,
   createHub,
+  first,
   Greenlet,
   GreenletExit,
   getcurrent,
@@ -27,8 +29,12 @@ import {
   wait,
   withTimeout,
 } from '../../ts/index.ts';
+import { RLock, Semaphore } from '../../ts/lock.ts';
+import { Pool } from '../../ts/pool.ts';
+import { Channel, Queue } from '../../ts/queue.ts';
 import type { Simulation } from '../../ts/testing.ts';
 import { CORES, program, rejected, simulateOn, thrown, told } from '../support/cores.ts';
+import { world } from '../support/worlds.ts';
 
 type Body<T = any> = Generator<any, T, any>;
 
@@ -1124,4 +1130,36 @@ describe.each(CORES)('in a process of its own, on the %s core', { timeout: 30_00
     expect(ran.stdout[1]).toBe('LoopExit GEVENT_LOOP_EXIT');
     expect([ran.stderr, ran.code]).toEqual(['', 0]);
   });
+});
+
+test.each(CORES)('in debug mode a wait that was refused is not told of as never consumed (%s)', (core) => {
+  const { hub, clock, reported } = world(core, { debug: true });
+  const timeout = -1;
+  const sleeper = hub.spawn(sleep, 1);
+  const refused: (() => unknown)[] = [
+    () => sleeper.join({ timeout }),
+    () => sleeper.get({ timeout }),
+    () => sleeper.kill({ timeout }),
+    () => joinall([sleeper], { timeout }),
+    () => wait([sleeper], { timeout }),
+    () => killall([sleeper], { timeout }),
+    () => first([sleep(1)], { timeout }),
+    () => new Queue().get({ timeout }),
+    () => new Queue(1).put(1, { timeout }),
+    () => new Channel().get({ timeout }),
+    () => new Event().wait({ timeout }),
+    () => new AsyncResult().get({ timeout }),
+    () => new Semaphore().acquire({ timeout }),
+    () => new RLock().acquire({ timeout }),
+    () => new Pool(1).join({ timeout }),
+  ];
+  const errors: unknown[] = [];
+  hub.spawn(function* () {
+    for (const fn of refused) errors.push(thrown(fn));
+    yield* sleep(0);
+  });
+  clock.advance(2);
+  expect(errors.filter((error) => !/^RangeError: .*0 or more seconds, got -1/.test(String(error)))).toEqual([]);
+  expect(errors.length).toBe(refused.length);
+  expect(reported().filter((line) => !line.includes('sleep(1) was made'))).toEqual([]);
 });

@@ -24,9 +24,9 @@ export class EmitterWait<T> extends ForeignWait<T> {
   readonly #options: EmitterWaitOptions<T>;
 
   constructor(options: EmitterWaitOptions<T>) {
+    limitMs(options.limit ?? null, options.what);
     super();
     this.#options = options;
-    limitMs(options.limit ?? null, options.what);
   }
 
   describe(): string {

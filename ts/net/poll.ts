@@ -218,13 +218,13 @@ export class WaitReady<T> extends SingleUse<T> {
 
   /** @param collect - told, if nothing is ready and the time is up, what to throw or why */
   constructor(what: string, wanted: readonly Wanted[], limit: Limit, collect: (late: unknown) => T) {
+    limitMs(limit, `${what}(timeout)`);
     super();
     this.#what = what;
     this.#wanted = wanted;
     this.#limit = limit;
     this.#collect = collect;
     this.#side = new Side(what);
-    limitMs(limit, `${what}(timeout)`);
   }
 
   describe(): string {

@@ -252,8 +252,8 @@ class Receive extends ForeignWait<string | Buffer | null> {
   readonly #limit: Limit;
 
   constructor(from: WebSocket, limit: Limit) {
-    super();
     limitMs(limit, 'receive(timeout)');
+    super();
     this.#from = from;
     this.#limit = limit;
   }
