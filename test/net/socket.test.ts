@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { joinall, kill, sleep, spawn, Timeout, withTimeout } from '../../ts/index.ts';
 import * as S from '../../ts/net/socket.ts';
+import { streamFile } from '../../ts/net/stream.ts';
 import { CORES, rejected, thrown, told } from '../support/cores.ts';
 import { realWorld } from '../support/real.ts';
 
@@ -595,6 +597,21 @@ describe.each(CORES)('on the %s core', (core) => {
   });
 
   describe('files', () => {
+    test('a line is one line, also when more come before the reader has its turn', async () => {
+      realWorld(core);
+      const stream = new Readable({ read() {} });
+      const file = streamFile(stream, 'r');
+      const reader = spawn(function* () {
+        const first = yield* file.readline();
+        return [first, yield* file.readline(), yield* file.read(2), yield* file.read(2), yield* file.read()];
+      });
+      await sleep(0.01);
+      for (const text of ['on', 'e\ntwo', '\nthree', '\nfour\n']) stream.emit('data', Buffer.from(text));
+      stream.push(null);
+      expect(await reader.get()).toEqual(['one\n', 'two\n', 'th', 're', 'e\nfour\n']);
+      file.close();
+    });
+
     test('lines, pieces and the rest, as text', async () => {
       realWorld(core);
       await run(function* () {

@@ -499,6 +499,8 @@ export class ReadUntil extends SingleUse<Buffer> {
   }
 
   #enough(): boolean {
+    // Found, and more has come before our turn.
+    if (this.#length >= 0) return true;
     const reader = this.#reader;
     const at = reader.find(this.#delimiter, this.#searched);
     this.#searched = reader.size;
