@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 #   build.sh                      the core, then TypeScript to dist/; prints the sizes
+#   build.sh pack folder          core, then the JavaScript of dist/ alone, into that folder
 #   build.sh core                 asm/ to the generated modules in ts/core, if it has changed
 #   build.sh start                build, run the tour in examples/, run a short benchmark
 #   build.sh test [args…]         core and checks, then vitest
@@ -16,6 +17,7 @@ main() {
   case $command in
     build) core; build ;;
     core) core ;;
+    pack) core >&2; pack "${1:?build.sh pack: where to?}" ;;
     start) core; build; node examples/run.ts; node bench/run.ts --quick ;;
     test) core; biome check --error-on-warnings .; tsc; vitest run --testTimeout=60000 "$@" ;;
     bench) core >&2; exec node bench/run.ts "$@" ;;
@@ -94,9 +96,7 @@ compare_constants() {
 build() {
   rm -rf dist
   mkdir dist
-  rolldown $(entries) ts/guest/cli.ts --format esm --platform node $(external) --sourcemap --dir dist --log-level warn >/dev/null
-  esbuild ts/core/debug.generated.ts --outdir=dist --log-level=warning
-  esbuild ts/sys/thread-worker.ts --outdir=dist --log-level=warning
+  pack dist
   trap 'rm -f dist/tsconfig.json' EXIT
   cat >dist/tsconfig.json <<<'{
     "extends": "../tsconfig.json",
@@ -105,6 +105,13 @@ build() {
   }'
   tsc -p dist/tsconfig.json
   sizes
+}
+
+# The JavaScript alone, into a folder.
+pack() {
+  rolldown $(entries) ts/guest/cli.ts --format esm --platform node $(external) --sourcemap --dir "$1" --log-level warn >/dev/null
+  esbuild ts/core/debug.generated.ts --outdir="$1" --log-level=warning
+  esbuild ts/sys/thread-worker.ts --outdir="$1" --log-level=warning
 }
 
 # The sources that package.json exports; the executable is no export. Node's modules and dependencies stay outside the bundle.

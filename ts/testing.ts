@@ -5,7 +5,7 @@ import { type Seconds, toWaitMs, VirtualClock } from './core/clock.ts';
 import type { Core } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { debugging, replaceThreadHub, setDebugging } from './hub/current.ts';
-import { platformTimers } from './hub/host.ts';
+import { type Host, platformHost } from './hub/host.ts';
 import { Hub } from './hub/hub.ts';
 import { createCore } from './hub.ts';
 
@@ -105,10 +105,16 @@ export class SimulatedClock extends VirtualClock {
   }
 }
 
+// Its `soon` is the platform's, also where the globals wait by this very clock.
+let host: Host | null = null;
+
+function soon(fn: () => void): void {
+  host ??= platformHost();
+  host.soon(fn);
+}
+
 /** Let pending promises and the platform's callbacks have their turn. */
 function rounds(): Promise<void> {
-  // The global one may be on this very clock.
-  const soon = platformTimers().setImmediate ?? setImmediate;
   return new Promise((resolve) => soon(() => soon(resolve)));
 }
 

@@ -6,6 +6,8 @@ import { createPureCore } from '../../ts/core/pure.ts';
 import { createWasmCore } from '../../ts/core/wasm.ts';
 import { type SimulateOptions, type Simulation, simulate } from '../../ts/testing.ts';
 
+export { rejected, thrown, told } from './told.ts';
+
 export const CORES = ['wasm', 'pure'] as const;
 export type CoreName = (typeof CORES)[number];
 
@@ -19,33 +21,6 @@ export function simulateOn(name: CoreName, options: SimulateOptions & { maxSlots
   const limits = maxSlots === undefined ? {} : { maxSlots };
   const core = name === 'pure' ? createPureCore(limits) : createWasmCore({ debug: true, ...limits });
   return simulate({ core, ...rest });
-}
-
-/** An error as tests compare it: class, code if it has one, message. */
-export function told(error: unknown): string {
-  if (!(error instanceof Error)) return `no error: ${String(error)}`;
-  const code = (error as { code?: unknown }).code;
-  return `${error.name}${code === undefined ? '' : ` [${String(code)}]`}: ${error.message}`;
-}
-
-/** What a call threw, as `told` tells it. */
-export function thrown(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    return told(error);
-  }
-  return 'nothing was thrown';
-}
-
-/** How an awaited thing was rejected, as `told` tells it. */
-export async function rejected(promise: PromiseLike<unknown>): Promise<string> {
-  try {
-    await promise;
-  } catch (error) {
-    return told(error);
-  }
-  return 'nothing was thrown';
 }
 
 export interface Ran {

@@ -1,0 +1,40 @@
+// Runs inside each engine: one suite, one line of JSON a case. What may be left out, and why, is said here.
+
+import { cannot, record } from './guests.ts';
+import { CELL, IN_PAGE, RECORD } from './parameters.ts';
+import { cases, run } from './vitest.ts';
+
+/** Cases that need what the engine has not, by name. */
+const LEFT_OUT: [when: boolean, which: RegExp, why: string][] = [
+  [IN_PAGE, /an async context is the guest’s own/, 'browsers have no AsyncLocalStorage'],
+];
+
+const say = (line: object) => console.log(`gevent: ${JSON.stringify(line)}`);
+
+async function main(): Promise<void> {
+  if (cannot !== null) return say({ cannot });
+  await (CELL === 'main' ? import('./smoke.ts') : import('../guest/behaviour.test.ts'));
+  for (const it of cases) {
+    const out = LEFT_OUT.find(([when, which]) => when && which.test(it.name));
+    if (out !== undefined || it.skipped) {
+      say({ name: it.name, skipped: out?.[2] ?? 'no compiler for C' });
+      continue;
+    }
+    try {
+      // A case that hangs is one that failed.
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error('it did not end in 20 seconds')), 20_000);
+      });
+      await Promise.race([run(it), late]);
+      clearTimeout(timer);
+      say({ name: it.name, ok: true });
+    } catch (error) {
+      say({ name: it.name, ok: false, error: String((error as Error)?.stack ?? error).slice(0, 2000) });
+    }
+  }
+  if (RECORD !== null) globalThis.process.getBuiltinModule('node:fs').writeFileSync(RECORD, record());
+  say({ done: true });
+}
+
+await main();
