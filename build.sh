@@ -110,6 +110,12 @@ build() {
 # The JavaScript alone, into a folder.
 pack() {
   rolldown $(entries) ts/guest/cli.ts --format esm --platform node $(external) --sourcemap --dir "$1" --log-level warn >/dev/null
+  # Nothing in there uses it, and browsers have no such module.
+  local file
+  for file in "$1"/rolldown-runtime-*.js; do
+    grep -v '^import "node:module";$' "$file" >"$file.$$"
+    mv "$file.$$" "$file"
+  done
   esbuild ts/core/debug.generated.ts --outdir="$1" --log-level=warning
   esbuild ts/sys/thread-worker.ts --outdir="$1" --log-level=warning
 }

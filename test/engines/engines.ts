@@ -25,7 +25,7 @@ export interface Engine {
   run(folder: string, cell: string): Promise<Cell>;
 }
 
-const LIMIT_MS = 240_000;
+const LIMIT_MS = 120_000;
 
 function read(output: string, ended: string): Cell {
   const made = { passed: [] as string[], skipped: {} as Record<string, string>, failed: {} as Record<string, string> };
@@ -93,6 +93,7 @@ const TYPES: Record<string, string> = {
 async function serve(folder: string): Promise<{ url: string; close(): void }> {
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname));
+    if (path === '/favicon.ico') return void response.writeHead(204).end();
     if (path === '/') return void response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
     const file = ['pages', '.'].map((part) => resolve(folder, part, `.${path}`)).find((it) => existsSync(it));
     if (file === undefined || !file.startsWith(folder)) return void response.writeHead(404).end();
@@ -136,7 +137,8 @@ const inChromium: Engine = {
           done();
         });
       });
-      await page.goto(`${url}?GEVENT_CELL=${cell}`);
+      // Its module waits for the whole suite, and the page for the module.
+      await page.goto(`${url}?GEVENT_CELL=${cell}`, { waitUntil: 'commit' });
       await over;
       return read(output, ended);
     } finally {

@@ -441,8 +441,9 @@ describe.each(BACKENDS)('%s:', (backend) => {
       await g.run();
       for (const it of [all[0], all[2]]) {
         expect(it.exception).toBeInstanceOf(GuestTrap);
-        expect((it.exception as Error).message).toMatch(/guest\.trap(Now)? trapped: unreachable/);
-        expect((it.exception as Error).stack).toMatch(/wasm/);
+        expect((it.exception as Error).message).toMatch(/guest\.trap(Now)? trapped: unreachable/i);
+        // JavaScriptCore does not name them.
+        expect((it.exception as Error).stack).toMatch(/wasm|at unknown/);
       }
       expect([all[1].value, all[3].value]).toEqual([3, 3]);
       expect(g.w.seen()).toEqual([100, 200, 101, 201, 102, 202]);
@@ -527,7 +528,7 @@ describe.each(BACKENDS)('%s:', (backend) => {
       const g = await guests(SPAWNS);
       g.p.spawn('bad');
       await g.run();
-      expect(g.w.reported()).toEqual([expect.stringMatching(/GuestTrap: guest\..* trapped: unreachable/)]);
+      expect(g.w.reported()).toEqual([expect.stringMatching(/GuestTrap: guest\..* trapped: unreachable/i)]);
       g.p.instance.close();
       await nothingLeft(g);
     });

@@ -11,7 +11,9 @@ export class GuestError extends GeventError {}
  */
 export class GuestTrap extends GeventError {
   constructor(who: string, cause: Error) {
-    super('GEVENT_GUEST_TRAP', `${who} trapped: ${cause.message}`, { cause });
+    // JavaScriptCore quotes the JavaScript that called, which is ours.
+    const what = cause.message.replace(/ \(evaluating '.*'\)$/s, '');
+    super('GEVENT_GUEST_TRAP', `${who} trapped: ${what}`, { cause });
     const frames = (cause.stack ?? '').split('\n').filter((line) => /^\s+at |@/.test(line));
     this.stack = `${this.name}: ${this.message}\n${frames.join('\n')}`;
   }
