@@ -16,12 +16,16 @@ export function abortable<P extends PromiseLike<unknown>>(promise: P, abort: () 
 
 class Until<T> extends ForeignWait<T> {
   readonly #promise: PromiseLike<T>;
+  readonly #late: ((value: T) => unknown) | null;
+  #settled = false;
   #ok = false;
   #value: unknown;
+  #left = false;
 
-  constructor(promise: PromiseLike<T>) {
+  constructor(promise: PromiseLike<T>, late: ((value: T) => unknown) | null) {
     super();
     this.#promise = promise;
+    this.#late = late;
   }
 
   describe(): string {
@@ -43,17 +47,26 @@ class Until<T> extends ForeignWait<T> {
     return false;
   }
 
-  // Left before it settled: the promise goes on, and nobody here hears of it.
   #settle(ok: boolean, value: unknown): void {
-    if (!this.expecting) return;
+    if (this.#settled) return;
+    this.#settled = true;
     this.#ok = ok;
     this.#value = value;
-    this.happened();
+    // Left before it settled: the promise goes on, and nobody waits for it here.
+    if (this.#left) this.#forNobody();
+    else this.happened();
+  }
+
+  #forNobody(): void {
+    if (this.#ok) this.#late?.(this.#value as T);
   }
 
   override abandon(hub: Hub, slot: number): void {
     super.abandon(hub, slot);
-    aborts.get(this.#promise)?.();
+    this.#left = true;
+    if (!this.#settled) aborts.get(this.#promise)?.();
+    // It had come, and whoever it was for is killed before his turn. Not in the middle of that.
+    else if (this.#late !== null) queueMicrotask(() => this.#forNobody());
   }
 
   complete(hub: Hub): T {
@@ -68,10 +81,12 @@ class Until<T> extends ForeignWait<T> {
  * Switch point, always. Killed or timed out, the greenlet leaves at once; the promise goes on unheard, so pass
  * `getcurrent().signal` to what can be aborted.
  *
+ * @param options.late - called with what the promise gives if whoever waited has left before: for what must be given back, as in
+ *   `until(pool.connect(), { late: (client) => client.release() })`
  * @returns what the promise gives; its rejection is thrown here
- * @throws TypeError if `promise` has no `then`
+ * @throws TypeError if `promise` has no `then`, or `late` is no function
  */
-export function until<T>(promise: PromiseLike<T>): Operation<T> {
+export function until<T>(promise: PromiseLike<T>, options?: { late?: (value: T) => unknown }): Operation<T> {
   if (
     promise === null ||
     (typeof promise !== 'object' && typeof promise !== 'function') ||
@@ -79,5 +94,8 @@ export function until<T>(promise: PromiseLike<T>): Operation<T> {
   ) {
     throw new TypeError(`until(promise): expected a promise or thenable, got ${describe(promise)}`);
   }
-  return new Until(promise);
+  const { late = null } = options ?? {};
+  if (late !== null && typeof late !== 'function')
+    throw new TypeError(`until(late): expected a function, got ${describe(late)}`);
+  return new Until(promise, late);
 }
