@@ -9,7 +9,7 @@ import { poolMap } from './pool.ts';
 import { sleepers } from './sleepers.ts';
 import { spawn } from './spawn.ts';
 import { switching } from './switch.ts';
-import { event, links, queue, semaphore, waiters } from './sync.ts';
+import { event, links, local, queue, semaphore, waiters } from './sync.ts';
 import { tcpEcho } from './tcp.ts';
 import { timers } from './timers.ts';
 
@@ -26,6 +26,7 @@ export const CASES: readonly Case[] = [
   semaphore,
   waiters,
   links,
+  local,
   coldImport,
   poolMap,
   httpHello,

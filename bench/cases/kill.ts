@@ -7,11 +7,21 @@ import type { Case } from '../harness.ts';
 export const kill: Case = {
   name: 'kill',
   about: `n bodies sleep; all are killed without waiting, then unwind and are joined; body tells whether the sleep stands
-inside try/finally. The floor throws one error into n bare generators. The baseline rejects the promise each async
+inside try/finally. by=killall: one killall() that waits for all ends, as gevent's own benchmark has it. The floor throws one error into n bare generators. The baseline rejects the promise each async
 function waits for: no timer to clear, no signal. native:abort has both, by an AbortController each.`,
   groups({ quick }) {
     const n = 10_000;
-    return (['plain', 'finally'] as const).map((body) => ({
+    const killall = {
+      params: { n, body: 'plain', by: 'killall' },
+      unit: 'ns/kill',
+      contenders: [
+        native.rejecting(n, 'plain'),
+        ...engine.CORES.map((core) => engine.killingAll(core, n)),
+        python.gevent('killall', [n], n),
+      ],
+      ...(quick && { samples: 10 }),
+    };
+    const each = (['plain', 'finally'] as const).map((body) => ({
       params: { n, body },
       unit: 'ns/kill',
       contenders: [
@@ -24,5 +34,6 @@ function waits for: no timer to clear, no signal. native:abort has both, by an A
       ],
       ...(quick && { samples: 10 }),
     }));
+    return [...each, killall];
   },
 };

@@ -5,7 +5,7 @@ import type { Case } from '../harness.ts';
 export const poolMap: Case = {
   name: 'pool',
   about: `A pool maps a no-op over n items, at most size at once; the results are added up. The baseline is a loop by hand: size
-async functions that take the next index, await the no-op and store what it gave. It has no kill, no slots that others share, no error
+async functions (without a limit: one an item) that take the next index, await the no-op and store what it gave. It has no kill, no slots that others share, no error
 by position. fastq and p-queue are queues of tasks; effect runs native effects, without a promise an item.`,
   groups({ quick }) {
     return (
@@ -14,11 +14,12 @@ by position. fastq and p-queue are queues of tasks; effect runs native effects, 
         [10, 100_000],
         [100, 100_000],
         [1000, 100_000],
+        [Infinity, 100_000],
       ] as const
     ).map(([size, full]) => {
       const n = quick ? full / 5 : full;
       return {
-        params: { size, n },
+        params: { size: size === Infinity ? 'unlimited' : size, n },
         unit: 'ns/item',
         contenders: [
           pool.byHand(size, n),
@@ -29,7 +30,8 @@ by position. fastq and p-queue are queues of tasks; effect runs native effects, 
           pool.pQueue(size, n / 10),
           pool.fastqPromise(size, n),
           pool.effect(size, n),
-          python.gevent('pool', [size, 2000], 2000),
+          python.gevent('pool', [size === Infinity ? 0 : size, 2000], 2000),
+          { ...python.gevent('imap', [size === Infinity ? 0 : size, 2000], 2000), params: { by: 'imap' } },
         ],
         ...(quick && { samples: 10 }),
       };

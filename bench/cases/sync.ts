@@ -114,17 +114,45 @@ starting it included. The baseline makes n async functions that await one promis
 export const links: Case = {
   name: 'links',
   about: `n functions are linked to an event, it is set, and all are called: once each, in order, in one turn of the hub. The floor calls
-functions in an array, the baseline is once() and emit() of Node's EventEmitter.`,
-  groups() {
-    return [10, 1000, 100_000].map((n) => ({
-      params: { n },
-      unit: 'ns/link',
-      contenders: [
-        native.floorLinking(n),
-        native.linking(n),
-        ...CORES.map((core) => sync.linking(core, n)),
-        python.gevent('linking', [n], n),
-      ],
-    }));
+functions in an array, the baseline is then() of one promise each. once() and emit() of Node's EventEmitter search for each one they take
+off, which is quadratic: it is left out where that takes minutes.`,
+  groups({ quick }) {
+    return [10, 1000, 100_000].map((n) => {
+      const times = Math.max(1, (quick ? 20_000 : 100_000) / n);
+      return {
+        params: { n },
+        unit: 'ns/link',
+        contenders: [
+          native.floorLinking(n, times),
+          native.chaining(n, times),
+          ...CORES.map((core) => sync.linking(core, n, times)),
+          ...(n > 1000 ? [] : [native.emitting(n, times)]),
+          python.gevent('linking', [n, Math.ceil(times / 10)], n * Math.ceil(times / 10)),
+        ],
+        ...(quick && { samples: 10 }),
+      };
+    });
+  },
+};
+
+export const local: Case = {
+  name: 'local',
+  about: `Read a value of the current greenlet, and write one back: a property of a local. The floor is a property of a plain object,
+the baseline getStore() of an AsyncLocalStorage, whose value is an object with that property.`,
+  groups({ quick }) {
+    const total = quick ? 200_000 : 1_000_000;
+    return [
+      {
+        params: {},
+        unit: 'ns/read+write',
+        contenders: [
+          native.floorProperty(total),
+          native.store(total),
+          ...CORES.map((core) => sync.localReads(core, total)),
+          python.gevent('local', [total / 10], total / 10),
+        ],
+        ...(quick && { samples: 10 }),
+      },
+    ];
   },
 };

@@ -9,7 +9,8 @@ export const timers: Case = {
   name: 'timers',
   about: `Arm a timer and cancel one, with many others armed; nothing fires. arm+cancel: ${IN_FLIGHT} more are in flight
 and the oldest of them is cancelled, as in a server that guards its requests; on the bare cores against setTimeout +
-clearTimeout. Timeout: start and cancel at once, as in a block that did not run out of time. "delays" is the number of
+clearTimeout. Timeout: start and cancel at once, as in a block that did not run out of time. withTimeout: a call that ends at once,
+against a race of promises. "delays" is the number of
 different delays: few of them suit Node, which keeps one list a delay.`,
   groups({ quick }) {
     const total = quick ? 100_000 : 300_000;
@@ -31,6 +32,17 @@ different delays: few of them suit Node, which keeps one list a delay.`,
         ...(others === 0 ? [python.gevent('timeout', [total / 10], total / 10)] : []),
       ],
     });
-    return quick ? [armCancel(16), timeout(armed)] : [armCancel(16), armCancel(3600), timeout(0), timeout(armed)];
+    const limited = {
+      params: { op: 'withTimeout' },
+      unit: 'ns/call',
+      contenders: [
+        native.racing(total),
+        ...engine.CORES.map((core) => engine.limited(core, total)),
+        python.gevent('with_timeout', [total / 10], total / 10),
+      ],
+    };
+    return quick
+      ? [armCancel(16), timeout(armed), limited]
+      : [armCancel(16), armCancel(3600), timeout(0), timeout(armed), limited];
   },
 };

@@ -157,6 +157,41 @@ export function spawning(core: CoreName, alive: number, batches: number): Conten
   });
 }
 
+/** `n` sleepers, and one killall() that waits until all have ended. */
+export function killingAll(core: CoreName, n: number): Contender {
+  return contender(core, '', async () => {
+    const { spawn, sleep, killall } = await engine<Api>('index');
+    function* body(): Body<void> {
+      yield* sleep(HOUR);
+    }
+    const sample = async (): Promise<Reading> => {
+      const all = Array.from({ length: n }, () => spawn(body));
+      await sleep(0);
+      return timedAsync(async () => {
+        await killall(all);
+        return all.filter((each) => each.ready()).length;
+      });
+    };
+    return { expect: n, sample };
+  });
+}
+
+/** `yield* withTimeout(s, fn)` of a body that ends at once. */
+export function limited(core: CoreName, total: number): Contender {
+  return contender(core, '', async () => {
+    const { spawn, withTimeout } = await engine<Api>('index');
+    function* nothing(): Body<number> {
+      return 1;
+    }
+    function* work(): Body<number> {
+      let count = 0;
+      for (let i = 0; i < total; i++) count += yield* withTimeout(1000, nothing);
+      return count;
+    }
+    return { expect: total, sample: () => timedAsync(async () => await spawn(work).get()) };
+  });
+}
+
 /** The bare core: `armed` timers pending, `inFlight` more; per operation disarm the oldest of these and arm it anew. */
 export function coreTimers(core: CoreName, armed: number, kinds: number, inFlight: number, total: number): Contender {
   return contender(core, '', async () => {

@@ -108,13 +108,24 @@ def kill(n, guarded):
 
 
 def pool(size, n):
+    """size 0: any number."""
     from gevent.pool import Pool
 
-    workers = Pool(size)
+    workers = Pool(size or None)
     items = [1] * n
     start = perf_counter_ns()
     results = workers.map(lambda x: x, items)
     return sum(results), perf_counter_ns() - start
+
+
+def imap(size, n):
+    from gevent.pool import Pool
+
+    workers = Pool(size or None)
+    items = [1] * n
+    start = perf_counter_ns()
+    total = sum(workers.imap(lambda x: x, items))
+    return total, perf_counter_ns() - start
 
 
 def sleepers(n):
@@ -251,11 +262,10 @@ def waking(n, times):
     return seen, perf_counter_ns() - start
 
 
-def linking(n):
+def linking(n, times):
     import gevent
     from gevent.event import Event
 
-    event = Event()
     seen = 0
 
     def link(_):
@@ -263,11 +273,58 @@ def linking(n):
         seen += 1
 
     start = perf_counter_ns()
-    for _ in range(n):
-        event.rawlink(lambda e: link(e))
-    event.set()
-    gevent.sleep(0)
+    for _ in range(times):
+        event = Event()
+        for _ in range(n):
+            event.rawlink(lambda e: link(e))
+        event.set()
+        gevent.sleep(0)
     return seen, perf_counter_ns() - start
+
+
+def local(total):
+    import gevent
+    from gevent.local import local
+
+    mine = local()
+
+    def work():
+        mine.count = 0
+        for _ in range(total):
+            mine.count = mine.count + 1
+        return mine.count
+
+    start = perf_counter_ns()
+    count = gevent.spawn(work).get()
+    return count, perf_counter_ns() - start
+
+
+def with_timeout(total):
+    import gevent
+
+    done = 0
+
+    def nothing():
+        return 1
+
+    def work():
+        nonlocal done
+        for _ in range(total):
+            done += gevent.with_timeout(1000, nothing)
+
+    start = perf_counter_ns()
+    gevent.spawn(work).join()
+    return done, perf_counter_ns() - start
+
+
+def killall(n):
+    import gevent
+
+    ring = [gevent.spawn(gevent.sleep, 3600) for _ in range(n)]
+    gevent.sleep(0)
+    start = perf_counter_ns()
+    gevent.killall(ring)
+    return sum(each.ready() for each in ring), perf_counter_ns() - start
 
 
 for line in sys.stdin:

@@ -145,6 +145,26 @@ export function timers(armed: number, kinds: number, inFlight: number, total: nu
   };
 }
 
+/** A race of an async function that ends at once against a timer, which is cleared. */
+export function racing(total: number): Contender {
+  const nothing = async (): Promise<number> => 1;
+  const limited = async (ms: number): Promise<number> => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error('late')), ms)));
+    try {
+      return await Promise.race([nothing(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  const work = async () => {
+    let count = 0;
+    for (let i = 0; i < total; i++) count += await limited(1_000_000);
+    return count;
+  };
+  return { id: 'native:race', role: 'baseline', load: () => ({ expect: total, sample: () => timedAsync(work) }) };
+}
+
 let cleaned = 0;
 
 async function plain(wait: Promise<void>): Promise<void> {

@@ -49,7 +49,7 @@ export function byHand(size: number, n: number): Contender {
             results[at] = await noop(items[at]);
           }
         };
-        await Promise.all(Array.from({ length: size }, worker));
+        await Promise.all(Array.from({ length: Math.min(size, n) }, worker));
         return add(results);
       };
     },
@@ -64,7 +64,7 @@ export function map(core: (typeof CORES)[number], size: number, n: number): Cont
       n,
       async () => {
         const { Pool }: PoolApi = await import(moduleUrl('pool'));
-        const pool = new Pool(size);
+        const pool = new Pool(size === Infinity ? null : size);
         const items = ones(n);
         const body = (x: number) => x;
         return async () => add((await pool.map(body, items)) as number[]);
@@ -83,7 +83,7 @@ export function imap(size: number, n: number): Contender {
       async () => {
         const { Pool }: PoolApi = await import(moduleUrl('pool'));
         const { spawn }: Api = await import(moduleUrl('index'));
-        const pool = new Pool(size);
+        const pool = new Pool(size === Infinity ? null : size);
         const items = ones(n);
         const body = (x: number) => x;
         function* all(): Generator<any, number, any> {
@@ -130,7 +130,7 @@ export function pQueue(size: number, n: number): Contender {
 export function fastqPromise(size: number, n: number): Contender {
   return peer('npm:fastq', n, async () => {
     const { promise } = await import('fastq');
-    const queue = promise<unknown, number, number>(noop, size);
+    const queue = promise<unknown, number, number>(noop, Math.min(size, 2 ** 30));
     const items = ones(n);
     return async () => add(await Promise.all(items.map((x) => queue.push(x))));
   });
@@ -140,7 +140,9 @@ export function effect(size: number, n: number): Contender {
   return peer('npm:effect', n, async () => {
     const { Effect } = await import('effect');
     const items = ones(n);
-    const all = Effect.forEach(items, (x) => Effect.succeed(x), { concurrency: size });
+    const all = Effect.forEach(items, (x) => Effect.succeed(x), {
+      concurrency: size === Infinity ? 'unbounded' : size,
+    });
     return async () => add(await Effect.runPromise(all));
   });
 }

@@ -1,5 +1,6 @@
 // What one would write for queues, events and locks without a library: arrays of resolve functions. No timeout, no kill.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { Contender } from '../harness.ts';
 import { timed, timedAsync } from './gauge.ts';
@@ -172,26 +173,67 @@ export function waking(n: number, times: number): Contender {
 }
 
 /** A loop over an array of functions. */
-export function floorLinking(n: number): Contender {
+export function floorLinking(n: number, times: number): Contender {
   const work = () => {
     let seen = 0;
-    const links: (() => void)[] = [];
-    for (let i = 0; i < n; i++) links.push(() => seen++);
-    for (const link of links) link();
+    for (let k = 0; k < times; k++) {
+      const links: (() => void)[] = [];
+      for (let i = 0; i < n; i++) links.push(() => seen++);
+      for (const link of links) link();
+    }
     return seen;
   };
-  return { id: 'floor:array', role: 'floor', load: () => ({ expect: n, sample: () => timed(work) }) };
+  return { id: 'floor:array', role: 'floor', load: () => ({ expect: n * times, sample: () => timed(work) }) };
+}
+
+/** `n` reactions to one promise. */
+export function chaining(n: number, times: number): Contender {
+  return native('native:then', 'baseline', n * times, async () => {
+    let seen = 0;
+    for (let k = 0; k < times; k++) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      for (let i = 0; i < n; i++) promise.then(() => seen++);
+      resolve();
+      await promise;
+    }
+    return seen;
+  });
 }
 
 /** `once` of Node's EventEmitter. */
-export function linking(n: number): Contender {
+export function emitting(n: number, times: number): Contender {
   const work = () => {
     let seen = 0;
-    const emitter = new EventEmitter();
-    emitter.setMaxListeners(0);
-    for (let i = 0; i < n; i++) emitter.once('set', () => seen++);
-    emitter.emit('set');
+    for (let k = 0; k < times; k++) {
+      const emitter = new EventEmitter();
+      emitter.setMaxListeners(0);
+      for (let i = 0; i < n; i++) emitter.once('set', () => seen++);
+      emitter.emit('set');
+    }
     return seen;
   };
-  return { id: 'native:EventEmitter', role: 'baseline', load: () => ({ expect: n, sample: () => timed(work) }) };
+  return { id: 'native:EventEmitter', role: 'peer', load: () => ({ expect: n * times, sample: () => timed(work) }) };
+}
+
+/** A property of an object at hand. */
+export function floorProperty(total: number): Contender {
+  const mine = { count: 0 };
+  const work = () => {
+    mine.count = 0;
+    for (let i = 0; i < total; i++) mine.count = mine.count + 1;
+    return mine.count;
+  };
+  return { id: 'floor:property', role: 'floor', load: () => ({ expect: total, sample: () => timed(work) }) };
+}
+
+/** A property of what an AsyncLocalStorage holds, asked for at each read and each write. */
+export function store(total: number): Contender {
+  const storage = new AsyncLocalStorage<{ count: number }>();
+  const mine = () => storage.getStore() as { count: number };
+  return native('native:AsyncLocalStorage', 'baseline', total, () =>
+    storage.run({ count: 0 }, async () => {
+      for (let i = 0; i < total; i++) mine().count = mine().count + 1;
+      return mine().count;
+    }),
+  );
 }

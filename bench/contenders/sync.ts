@@ -10,10 +10,11 @@ type Body<T = void> = Generator<Park, T, unknown>;
 type Api = typeof import('../../ts/index.ts') &
   typeof import('../../ts/event.ts') &
   typeof import('../../ts/lock.ts') &
-  typeof import('../../ts/queue.ts');
+  typeof import('../../ts/queue.ts') &
+  typeof import('../../ts/local.ts');
 
 async function all(): Promise<Api> {
-  const names = ['index', 'event', 'lock', 'queue'];
+  const names = ['index', 'event', 'lock', 'queue', 'local'];
   for (const name of names) if (!moduleExists(name)) throw new Unavailable(`${name} is not built yet`);
   return Object.assign({}, ...(await Promise.all(names.map((name) => import(moduleUrl(name)))))) as Api;
 }
@@ -174,14 +175,29 @@ export function waking(core: Core, n: number, times: number): Contender {
   });
 }
 
-/** `n` functions are linked to an event, it is set, and all were called. */
-export function linking(core: Core, n: number): Contender {
-  return engine(core, n, ({ Event, sleep }) => async () => {
-    const event = new Event();
+/** `n` functions are linked to an event, it is set, and all were called; so many times. */
+export function linking(core: Core, n: number, times: number): Contender {
+  return engine(core, n * times, ({ Event, sleep }) => async () => {
     let seen = 0;
-    for (let i = 0; i < n; i++) event.rawlink(() => seen++);
-    event.set();
-    await sleep(0);
+    for (let k = 0; k < times; k++) {
+      const event = new Event();
+      for (let i = 0; i < n; i++) event.rawlink(() => seen++);
+      event.set();
+      await sleep(0);
+    }
     return seen;
+  });
+}
+
+/** A greenlet reads and writes a property of a local. */
+export function localReads(core: Core, total: number): Contender {
+  return engine(core, total, ({ spawn, local }) => async () => {
+    const mine = new local() as { count: number };
+    function* body(): Generator<Park, number, unknown> {
+      mine.count = 0;
+      for (let i = 0; i < total; i++) mine.count = mine.count + 1;
+      return mine.count;
+    }
+    return await spawn(body).get();
   });
 }
