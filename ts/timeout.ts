@@ -72,21 +72,11 @@ export class Timeout extends ControlException implements Fires<Hub> {
   #state: number;
 
   constructor(seconds: Seconds | null = null, exception: TimeoutException = null, options?: TimeoutOptions) {
+    // What is rare is done elsewhere: V8 inlines a constructor, start() and cancel() together only as long as they are short.
     super();
-    if (seconds === null || seconds === undefined) this.seconds = null;
-    else
-      this.seconds =
-        typeof seconds === 'number' && !Number.isNaN(seconds) ? seconds : toMs(seconds, 'Timeout(seconds)') / 1000;
+    this.seconds = typeof seconds === 'number' && !Number.isNaN(seconds) ? seconds : secondsOf(seconds);
     this.exception = exception ?? null;
-    if (options === undefined) {
-      this.#state = Priority.LATE;
-      return;
-    }
-    const { priority = -1, ref = true } = options;
-    if (!Number.isInteger(priority) || priority < -2 || priority > 2) {
-      throw new RangeError(`Timeout(priority): expected an integer from -2 to 2, got ${describe(priority)}`);
-    }
-    this.#state = (2 - priority) | (ref ? 0 : UNREF);
+    this.#state = options === undefined ? Priority.LATE : stateOf(options);
   }
 
   /** Make one and start it. A Timeout is started if it is not pending, and given back itself. */
@@ -177,7 +167,10 @@ export class Timeout extends ControlException implements Fires<Hub> {
   #settled(hub: Hub): void {
     this.#slot = NIL;
     this.#greenlet = null;
-    if ((this.#state & COUNTED) === 0) return;
+    if ((this.#state & COUNTED) !== 0) this.#uncount(hub);
+  }
+
+  #uncount(hub: Hub): void {
     this.#state &= ~COUNTED;
     --hub.unrefTimers;
   }
@@ -241,6 +234,17 @@ export class Timeout extends ControlException implements Fires<Hub> {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function secondsOf(seconds: Seconds | null | undefined): number | null {
+  return seconds === null || seconds === undefined ? null : toMs(seconds, 'Timeout(seconds)') / 1000;
+}
+
+function stateOf({ priority = -1, ref = true }: TimeoutOptions): number {
+  if (!Number.isInteger(priority) || priority < -2 || priority > 2) {
+    throw new RangeError(`Timeout(priority): expected an integer from -2 to 2, got ${describe(priority)}`);
+  }
+  return (2 - priority) | (ref ? 0 : UNREF);
 }
 
 /** A number of seconds (or none), or a Timeout with an exception of its own: what waiting calls take. */
