@@ -43,6 +43,7 @@ check_node() {
 # -tnh lets Binaryen drop what --noAssert leaves of the asserts, loads that cannot trap: 5 to 10% on park, arm and take.
 core() {
   engines
+  sdk
   local release=ts/core/bytes.generated.ts debug=ts/core/debug.generated.ts wasm
   if [[ -f $debug && -f $release && -z $(find asm build.sh ts/core/contract.ts -newer $release) ]]; then return; fi
   compare_constants
@@ -53,6 +54,14 @@ core() {
   wasm-opt "$wasm" -o "$wasm" -O3 -tnh --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
   embed "$wasm" release $release
   rm "$wasm"
+}
+
+# asm/guest/ -> assembly/, where the compiler of AssemblyScript looks for `gevent-wasm/assembly`.
+sdk() {
+  if [[ -d assembly && -z $(find asm/guest build.sh -newer assembly) ]]; then return; fi
+  rm -rf assembly
+  mkdir assembly
+  cp asm/guest/*.ts assembly
 }
 
 # asm/switch/*.wat -> wasm -> base64. Compact imports, which -all would write, are read by no engine that is shipped.

@@ -40,7 +40,7 @@ test('the documentation has every import, its type, and whether it blocks', () =
 
 test('AssemblyScript declares every import with its type', () => {
   const declared = new Map<string, string>();
-  for (const [, name, params, result] of read('assembly/imports.ts').matchAll(
+  for (const [, name, params, result] of read('asm/guest/imports.ts').matchAll(
     /^@external\("gevent", "(\w+)"\) export declare function \w+\((.*)\): (\w+);$/gm,
   )) {
     const types = params.replace(/\w+: (\w+)/g, '$1').replaceAll('usize', 'i32');

@@ -32,8 +32,8 @@ export function wat(text: string): Uint8Array<ArrayBuffer> {
 
 /** `gevent-wasm/assembly`, where the compiler looks for packages. */
 function ofSdk(name: string): string | null {
-  const file = /^node_modules\/gevent-wasm\/(assembly\/.*)$/.exec(name)?.[1];
-  const path = join(import.meta.dirname, '../..', file ?? '');
+  const file = /^node_modules\/gevent-wasm\/assembly\/(.*)$/.exec(name)?.[1];
+  const path = join(import.meta.dirname, '../../asm/guest', file ?? '');
   return file !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : null;
 }
 
