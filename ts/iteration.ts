@@ -64,8 +64,19 @@ export class Next<T> extends Operation<IteratorResult<T, undefined>> {
       return step(this.#get.complete(hub, slot));
     } catch (error) {
       if (!(error instanceof ShutDown)) throw error;
-      return { done: true, value: undefined };
+      return this.#last(hub, slot);
     }
+  }
+
+  /** A shutdown raises in all who wait, also if there are items by then: those come before the end. */
+  #last(hub: Hub, slot: number): IteratorResult<T, undefined> {
+    try {
+      if (this.#get.begin(hub, slot)) return step(this.#get.complete(hub, slot));
+      this.#get.abandon(hub, slot);
+    } catch (error) {
+      if (!(error instanceof ShutDown)) throw error;
+    }
+    return { done: true, value: undefined };
   }
 
   override abandon(hub: Hub, slot: number): void {
@@ -95,15 +106,20 @@ export class Items<T> implements AsyncIterableIterator<T> {
 }
 
 function* each<T>(source: Source<T>, fn: (item: T) => unknown): Generator<Park, number, any> {
-  for (let count = 0; ; ++count) {
+  let shut = false;
+  for (let count = 0; ; ) {
     let item: T;
     try {
       item = yield* source.get();
     } catch (error) {
-      if (error instanceof ShutDown) return count;
-      throw error;
+      if (!(error instanceof ShutDown)) throw error;
+      if (shut) return count;
+      // It waited: items may have come since, and are given out first.
+      shut = true;
+      continue;
     }
     if ((item as unknown) === END) return count;
+    ++count;
     const result = fn(item);
     if (result !== undefined) yield* settle(result);
   }

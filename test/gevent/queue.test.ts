@@ -541,6 +541,30 @@ describe.each(CORES.flatMap((core) => [true, false].map((debug) => [core, debug]
         expect(leftIn(hub)).toEqual({});
       });
 
+      test('who waits in a loop when it is shut down takes what came in the same slice before the loop ends', async () => {
+        const { hub, clock, trace, log } = world(core);
+        const queue = new Queue<number>();
+        hub.spawn(function* () {
+          trace('count', yield* forEach(queue, (item) => trace('each', item)));
+        });
+        const other = new Queue<number>();
+        hub.spawn(async () => {
+          for await (const item of other) trace('await', item);
+          trace('over');
+        });
+        hub.spawn(function* () {
+          yield* sleep(1);
+          for (const each of [queue, other]) {
+            each.putNowait(1);
+            each.putNowait(2);
+            each.shutdown();
+          }
+        });
+        await clock.advanceAsync(2);
+        expect([...log].sort()).toEqual(['await 1', 'await 2', 'count 2', 'each 1', 'each 2', 'over']);
+        expect(leftIn(hub)).toEqual({});
+      });
+
       test('for await takes items until END or shutdown; breaking off loses none', async () => {
         const { hub, clock, trace, log } = world(core);
         const queue = new Queue<number>(1);
