@@ -225,6 +225,14 @@ describe.each(CELLS)('$backend, $runtime:', ({ backend, runtime }) => {
     queue.shutdown();
     await g.run();
     expect(consumers.map((it) => it.value)).toEqual([4, 0]);
+    const last = new Queue<number>();
+    const consumer = g.p.spawn<number>('consume', last);
+    await g.run();
+    // It waits; both come before the end.
+    for (const item of [5, 6]) last.putNowait(item);
+    last.shutdown();
+    await g.run();
+    expect(consumer.value).toBe(11);
     await nothingLeft(g);
   });
 

@@ -36,6 +36,10 @@ function ended(error: unknown): number {
   throw error;
 }
 
+/** The same to one who waited for an item: what was there when the queue was shut down comes before the end. */
+const endedGet = (from: Items, told: (item: unknown) => number) => (error: unknown) =>
+  error instanceof ShutDown && from.qsize() > 0 ? told(from.getNowait()) : ended(error);
+
 const done = () => 0;
 
 function put(into: Items, item: unknown, limit: number | null): Operation<unknown> {
@@ -88,7 +92,7 @@ export const SYNC: readonly [string, Builtin][] = [
         storeDouble(instance, out, numberOf(item, from));
         return 0;
       };
-      return new Answer(op, told, ended);
+      return new Answer(op, told, endedGet(from, told));
     }),
   ],
   [
@@ -120,7 +124,7 @@ export const SYNC: readonly [string, Builtin][] = [
             received.set(this ?? nobody, bytes);
             return bytes.length;
           };
-          return new Answer(op, told, ended);
+          return new Answer(op, told, endedGet(from, told));
         },
     ),
   ],
