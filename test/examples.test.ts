@@ -263,6 +263,24 @@ describe('examples', { timeout: 60_000 }, () => {
     });
   });
 
+  test.skipIf(process.platform === 'win32')(
+    'processes: talked to, piped, several at once, killed, followed',
+    async () => {
+      expect(await run('processes')).toMatchObject({
+        ...clean,
+        stdout: lines(
+          'sorted: 1,2,3',
+          'with a nine: 19',
+          'squares, in order: 1,4,9,16',
+          'killed after 0.5 seconds, had said: begun',
+          'log: entry 1',
+          'log: entry 2',
+          'log: entry 3',
+        ),
+      });
+    },
+  );
+
   test('echo-server: lines come back until quit; SIGTERM stops it', async () => {
     const { child, ended } = start('echo-server', '0');
     const port = Number(/port (\d+)/.exec(await printed(child, 'on port'))?.[1]);

@@ -54,6 +54,21 @@ export interface Settings {
   /** `thread` (the system's resolver) or `ares` (DNS by Node's c-ares), or a class. `GEVENT_RESOLVER`, default `thread`. */
   get resolver(): 'thread' | 'ares' | Class;
   set resolver(value: string | Class | readonly (string | Class)[]);
+  /** Name servers to ask, `10.0.0.1` or `10.0.0.1:5353`; null: the system's. For `ares`. `GEVENT_RESOLVER_NAMESERVERS`, default null. */
+  get resolverNameservers(): readonly string[] | null;
+  set resolverNameservers(value: string | readonly string[] | null);
+  /** Seconds a name server has to answer; null: c-ares' own choice. For `ares`. `GEVENT_RESOLVER_TIMEOUT`, default null. */
+  get resolverTimeout(): number | null;
+  set resolverTimeout(value: Seconds | null);
+  /** The same as `resolverNameservers`, and before it. `GEVENTARES_SERVERS`, default null. */
+  get aresServers(): readonly string[] | null;
+  set aresServers(value: string | readonly string[] | null);
+  /** The same as `resolverTimeout`, and before it. `GEVENTARES_TIMEOUT`, default null. */
+  get aresTimeout(): number | null;
+  set aresTimeout(value: Seconds | null);
+  /** How often each name server is asked; null: c-ares' own choice. `GEVENTARES_TRIES`, default null. */
+  get aresTries(): number | null;
+  set aresTries(value: number | string | null);
   /** The class of a hub's thread pool: `ThreadPool`, or a class. `GEVENT_THREADPOOL`, default `ThreadPool`. */
   get threadpool(): 'ThreadPool' | Class;
   set threadpool(value: string | Class | readonly (string | Class)[]);
@@ -163,6 +178,28 @@ function choice(...names: string[]): Kind {
   };
 }
 
+const addresses: Kind = {
+  expects: 'addresses of name servers, in text that may list several with commas or in an array, or null for none',
+  check(value) {
+    if (value === null || value === undefined) return null;
+    const all: unknown = typeof value === 'string' ? value.split(',') : value;
+    if (!Array.isArray(all) || all.some((each) => typeof each !== 'string')) return WRONG_TYPE;
+    const named = all.map((each: string) => each.trim()).filter((each) => each !== '');
+    if (named.some((each) => !/^(\[[0-9a-f:.]+(%[\w.-]+)?\](:\d+)?|[\d.]+(:\d+)?|[0-9a-f:.]+(%[\w.-]+)?)$/i.test(each))) return WRONG_VALUE;
+    return named.length === 0 ? null : named;
+  },
+};
+
+const countOrNone: Kind = {
+  expects: 'a whole number above 0, or null for none',
+  check(value) {
+    if (value === null || value === undefined || value === '') return null;
+    if (typeof value !== 'number' && typeof value !== 'string') return WRONG_TYPE;
+    const number = Number(value);
+    return Number.isSafeInteger(number) && number > 0 ? number : WRONG_VALUE;
+  },
+};
+
 const coreName: Kind = {
   expects: "'wasm' or 'pure'",
   check(value) {
@@ -246,6 +283,16 @@ const DEFINITIONS: Readonly<Record<SettingName, Definition>> = {
   memoryMonitorPeriod: define(secondsOrNone, 'GEVENT_MONITOR_MEMORY_PERIOD', 5, 'Seconds between two looks at memory.'),
   maxMemoryUsage: define(bytes, 'GEVENT_MONITOR_MEMORY_MAX', null, 'Bytes above which an event is emitted.'),
   resolver: define(choice('thread', 'ares'), 'GEVENT_RESOLVER', 'thread', 'Who answers questions for names.'),
+  resolverNameservers: define(addresses, 'GEVENT_RESOLVER_NAMESERVERS', null, 'Name servers to ask.'),
+  resolverTimeout: define(secondsOrNone, 'GEVENT_RESOLVER_TIMEOUT', null, 'Seconds a name server has to answer.'),
+  aresServers: define(addresses, 'GEVENTARES_SERVERS', null, 'Name servers to ask, before resolverNameservers.'),
+  aresTimeout: define(
+    secondsOrNone,
+    'GEVENTARES_TIMEOUT',
+    null,
+    'Seconds a name server has to answer, before resolverTimeout.',
+  ),
+  aresTries: define(countOrNone, 'GEVENTARES_TRIES', null, 'How often each name server is asked.'),
   threadpool: define(choice('ThreadPool'), 'GEVENT_THREADPOOL', 'ThreadPool', "The class of a hub's thread pool."),
   threadpoolIdleTaskTimeout: define(
     secondsOrNone,

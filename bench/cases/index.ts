@@ -6,6 +6,7 @@ import { httpHello } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
 import { poolMap } from './pool.ts';
+import { popenTrue } from './popen.ts';
 import { sleepers } from './sleepers.ts';
 import { spawn } from './spawn.ts';
 import { switching } from './switch.ts';
@@ -31,6 +32,7 @@ export const CASES: readonly Case[] = [
   poolMap,
   httpHello,
   tcpEcho,
+  popenTrue,
   guests,
   guestDepth,
   guestSpawn,

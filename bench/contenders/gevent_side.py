@@ -327,6 +327,30 @@ def killall(n):
     return sum(each.ready() for each in ring), perf_counter_ns() - start
 
 
+def popen(pipes, at, total):
+    import gevent
+    from gevent.subprocess import PIPE, Popen
+
+    left = total
+    done = 0
+
+    def body():
+        nonlocal left, done
+        while left > 0:
+            left -= 1
+            if pipes:
+                p = Popen(['/bin/true'], stdin=PIPE, stdout=PIPE, stderr=PIPE)
+                p.communicate()
+            else:
+                p = Popen(['/bin/true'])
+                p.wait()
+            done += p.returncode == 0
+
+    start = perf_counter_ns()
+    gevent.joinall([gevent.spawn(body) for _ in range(at)])
+    return done, perf_counter_ns() - start
+
+
 for line in sys.stdin:
     name, *arguments = line.split()
     print(*globals()[name](*map(int, arguments)), flush=True)

@@ -27,6 +27,11 @@ describe('where a value comes from', () => {
       memoryMonitorPeriod: 5,
       maxMemoryUsage: null,
       resolver: 'thread',
+      resolverNameservers: null,
+      resolverTimeout: null,
+      aresServers: null,
+      aresTimeout: null,
+      aresTries: null,
       threadpool: 'ThreadPool',
       threadpoolIdleTaskTimeout: 5,
       fileobject: 'posix',
@@ -47,6 +52,10 @@ describe('where a value comes from', () => {
       GEVENT_MONITOR_MEMORY_PERIOD: '2.5',
       GEVENT_MONITOR_MEMORY_MAX: '512MB',
       GEVENT_RESOLVER: 'dnspython,ares,thread',
+      GEVENT_RESOLVER_NAMESERVERS: '10.0.0.1, [::1]:53',
+      GEVENT_RESOLVER_TIMEOUT: '1.5',
+      GEVENTARES_SERVERS: '',
+      GEVENTARES_TRIES: '3',
       GEVENT_THREADPOOL_IDLE_TASK_TIMEOUT: '',
       GEVENT_FILE: 'block',
     });
@@ -61,6 +70,10 @@ describe('where a value comes from', () => {
       memoryMonitorPeriod: 2.5,
       maxMemoryUsage: 512 * 1024 * 1024,
       resolver: 'ares',
+      resolverNameservers: ['10.0.0.1', '[::1]:53'],
+      resolverTimeout: 1.5,
+      aresServers: null,
+      aresTries: 3,
       threadpoolIdleTaskTimeout: null,
       fileobject: 'block',
     });
@@ -195,6 +208,12 @@ describe('what a value may be', () => {
     expect(set('resolver', 'dnspython, ares')).toBe('ares');
     expect(set('resolver', ['dnspython', 'thread', 'ares'])).toBe('thread');
     expect(set('resolver', Own)).toBe(Own);
+    expect(set('resolverNameservers', ['10.0.0.1:5353', 'fe80::1%eth0'])).toEqual(['10.0.0.1:5353', 'fe80::1%eth0']);
+    expect(thrown(() => set('aresServers', 'dns.example')).name).toBe('RangeError');
+    expect(thrown(() => set('aresServers', [53])).name).toBe('TypeError');
+    expect(thrown(() => set('aresTries', 0)).name).toBe('RangeError');
+    expect(thrown(() => set('aresTries', {})).name).toBe('TypeError');
+    expect(thrown(() => set('aresTimeout', -1)).name).toBe('RangeError');
     expect(set('resolver', ['dnspython', Own])).toBe(Own);
     expect(thrown(() => set('resolver', 'dnspython')).name).toBe('RangeError');
     expect(thrown(() => set('resolver', [])).name).toBe('RangeError');

@@ -1,5 +1,6 @@
 // Names: what is asked of Node, what is not, and how failures look. Nothing here leaves the machine.
 
+import { createSocket } from 'node:dgram';
 import * as dns from 'node:dns';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { config } from '../../ts/config.ts';
@@ -154,5 +155,38 @@ describe('addresses as bytes', () => {
     expect(thrown(() => S.inetPton(S.AF_INET6, '1.2.3.4'))).toMatch(/^SocketError \[EINVAL\]/);
     expect(thrown(() => S.inetPton(S.AF_UNIX, 'x'))).toMatch(/^SocketError \[EAFNOSUPPORT\]/);
     expect(thrown(() => S.inetNtop(S.AF_INET6, new Uint8Array(4)))).toMatch(/^RangeError/);
+  });
+
+  test('ares asks the servers of the configuration, as long and as often as it says', async () => {
+    realWorld('wasm');
+    let asked = 0;
+    // Knows one name: answers a question for it with 10.1.2.3, and nothing else.
+    const server = createSocket('udp4', (query, from) => {
+      ++asked;
+      const known = query.includes(Buffer.from('known'));
+      const address = query.readUInt16BE(query.indexOf(0, 12) + 1) === 1;
+      if (!known || !address) return;
+      const question = query.subarray(12, query.indexOf(0, 12) + 5);
+      const head = Buffer.from([query[0], query[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+      const answer = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3]);
+      server.send(Buffer.concat([head, question, answer]), from.port, from.address);
+    });
+    await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve));
+    config.resolverNameservers = `127.0.0.1:${server.address().port}`;
+    config.resolverTimeout = 0.05;
+    config.aresTries = 2;
+    try {
+      const ares = new resolver.ares();
+      expect(await ares.gethostbyname('known.test')).toBe('10.1.2.3');
+      asked = 0;
+      expect(await rejected(ares.gethostbyname('other.test'))).toMatch(/^AddressError \[ETIMEOUT\]/);
+      expect(asked).toBe(2);
+      ares.close();
+      config.aresServers = ['999.1.1.1'];
+      expect(await rejected(new resolver.ares().gethostbyname('known.test'))).toMatch(/Invalid IP address/);
+    } finally {
+      config.resolverNameservers = config.aresServers = config.resolverTimeout = config.aresTries = null;
+      server.close();
+    }
   });
 });

@@ -248,8 +248,24 @@ class ThreadResolver extends Resolver {}
 class AresResolver extends Resolver {
   #resolver: dns.Resolver | null = null;
 
+  /** Made at the first question, as the configuration says then. */
+  #make(): dns.Resolver {
+    const options: dns.ResolverOptions = {};
+    const timeout = config.aresTimeout ?? config.resolverTimeout;
+    if (timeout !== null) options.timeout = Math.ceil(timeout * 1000);
+    if (config.aresTries !== null) options.tries = config.aresTries;
+    const resolver = new dns.Resolver(options);
+    const servers = config.aresServers ?? config.resolverNameservers;
+    if (servers !== null) resolver.setServers(servers);
+    return resolver;
+  }
+
   protected override $lookup(host: string, family: AddressFamily, settle: Settle): void {
-    this.#resolver ??= new dns.Resolver();
+    try {
+      this.#resolver ??= this.#make();
+    } catch (error) {
+      return settle(error);
+    }
     const resolver = this.#resolver;
     const found: string[][] = [[], []];
     const wanted = [AF_INET, AF_INET6].filter((it) => family === AF_UNSPEC || family === it);

@@ -368,16 +368,24 @@ export type PipesOf<O> = O extends TextPopenOptions ? string : Buffer;
 type PipeOf<O, Name extends 'stdin' | 'stdout' | 'stderr'> =
   O extends Record<Name, typeof PIPE> ? Pipe<PipesOf<O>> : Pipe<PipesOf<O>> | null;
 
+/** What is read from one. */
+type OutputOf<O, Name extends 'stdout' | 'stderr'> =
+  O extends Record<Name, typeof PIPE> ? PipesOf<O> : PipesOf<O> | null;
+
 /** `new Popen(args, options)`. */
 export interface PopenConstructor {
   new <const O extends PopenOptions = PopenOptions>(
     args: Command,
     options?: O,
-  ): Popen<PipesOf<O>> & {
+  ): {
     readonly stdin: PipeOf<O, 'stdin'>;
     readonly stdout: PipeOf<O, 'stdout'>;
     readonly stderr: PipeOf<O, 'stderr'>;
-  };
+    communicate(
+      input?: Data | null,
+      options?: WaitOptions,
+    ): Operation<[stdout: OutputOf<O, 'stdout'>, stderr: OutputOf<O, 'stderr'>]>;
+  } & Popen<PipesOf<O>>;
   readonly prototype: Popen<any>;
 }
 
