@@ -185,7 +185,8 @@ const addresses: Kind = {
     const all: unknown = typeof value === 'string' ? value.split(',') : value;
     if (!Array.isArray(all) || all.some((each) => typeof each !== 'string')) return WRONG_TYPE;
     const named = all.map((each: string) => each.trim()).filter((each) => each !== '');
-    if (named.some((each) => !/^(\[[0-9a-f:.]+(%[\w.-]+)?\](:\d+)?|[\d.]+(:\d+)?|[0-9a-f:.]+(%[\w.-]+)?)$/i.test(each))) return WRONG_VALUE;
+    if (named.some((each) => !/^(\[[0-9a-f:.]+(%[\w.-]+)?\](:\d+)?|[\d.]+(:\d+)?|[0-9a-f:.]+(%[\w.-]+)?)$/i.test(each)))
+      return WRONG_VALUE;
     return named.length === 0 ? null : named;
   },
 };
