@@ -46,6 +46,16 @@ function dictOf(maker: Maker): Dict {
   return dict;
 }
 
+/** Setters of the class win, as its getters do. False if it has none for `key`. */
+function setByClass(maker: Maker, key: PropertyKey, value: unknown, receiver: unknown): boolean {
+  for (let at = maker.type.prototype; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    const property = Object.getOwnPropertyDescriptor(at, key);
+    if (property?.set) return Reflect.set(at, key, value, receiver);
+    if (property) return false;
+  }
+  return false;
+}
+
 const handler: ProxyHandler<Maker> = {
   get(maker, key, receiver) {
     const dict = dictOf(maker);
@@ -53,12 +63,7 @@ const handler: ProxyHandler<Maker> = {
   },
   set(maker, key, value, receiver) {
     const dict = dictOf(maker);
-    // Setters of the class win, as its getters do.
-    for (let at = maker.type.prototype; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
-      const property = Object.getOwnPropertyDescriptor(at, key);
-      if (property?.set) return Reflect.set(at, key, value, receiver);
-      if (property) break;
-    }
+    if (key in maker.type.prototype && setByClass(maker, key, value, receiver)) return true;
     dict[key] = value;
     return true;
   },
