@@ -1,18 +1,21 @@
 import type { Case } from '../harness.ts';
 import { depth } from './depth.ts';
+import { fetching } from './fetch.ts';
 import { greenletSwitch } from './greenlet-switch.ts';
 import { guestAlive, guestDepth, guestSpawn, guests } from './guest.ts';
 import { httpHello } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
+import { longPolling } from './longpoll.ts';
 import { poolMap } from './pool.ts';
 import { popenTrue } from './popen.ts';
 import { sleepers } from './sleepers.ts';
 import { spawn } from './spawn.ts';
 import { switching } from './switch.ts';
 import { event, links, local, queue, semaphore, waiters } from './sync.ts';
-import { tcpEcho } from './tcp.ts';
+import { tcpConnections, tcpEcho } from './tcp.ts';
 import { timers } from './timers.ts';
+import { websocketEcho } from './websocket.ts';
 
 export const CASES: readonly Case[] = [
   switching,
@@ -33,6 +36,10 @@ export const CASES: readonly Case[] = [
   httpHello,
   tcpEcho,
   popenTrue,
+  tcpConnections,
+  websocketEcho,
+  fetching,
+  longPolling,
   guests,
   guestDepth,
   guestSpawn,

@@ -1,48 +1,26 @@
-// TCP servers. Each lives in its contender's process (gevent's in a Python beside it); the client is one more process, which
-// answers one line for each line we send.
+// TCP servers. Each lives in its contender's process (gevent's in a Python beside it); the client is one more process.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { createInterface, type Interface } from 'node:readline';
+import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import type { Contender, Reading, Sampler } from '../harness.ts';
+import type { Contender, Sampler } from '../harness.ts';
 import { moduleUrl, source } from '../source.ts';
+import { Load } from './load.ts';
 import { interpreter } from './python.ts';
 
-export type Work = 'echo' | 'connect' | 'send';
+export type Work = 'echo' | 'connect' | 'receive';
 
-const CLIENT = fileURLToPath(new URL('./tcp_client.ts', import.meta.url));
 const MB = 2 ** 20;
 
-/** The client of one contender. */
-class Client {
-  readonly #child: ChildProcess = spawn(process.execPath, [CLIENT], { stdio: ['pipe', 'pipe', 'inherit'] });
-  readonly #lines: Interface = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
-
-  run(work: Work, port: number, n: number, total: number): Promise<Reading> {
-    return new Promise((resolve, reject) => {
-      const onExit = () => reject(new Error('the client ended'));
-      this.#child.once('exit', onExit);
-      this.#lines.once('line', (line) => {
-        this.#child.off('exit', onExit);
-        const [count, amount] = line.split(' ').map(Number);
-        resolve({ count, amount });
-      });
-      this.#child.stdin?.write(`${work} ${port} ${n} ${total}\n`);
-    });
-  }
-
-  close(): void {
-    this.#child.kill();
-  }
-}
-
 function sampler(port: number, work: Work, n: number, total: number, close: () => void): Sampler {
-  const client = new Client();
+  const client = new Load();
   return {
     expect: total,
-    sample: () => client.run(work, port, n, total),
+    async sample() {
+      const [count, amount] = await client.run(work, port, n, total);
+      return { count, amount };
+    },
     close() {
       client.close();
       close();
@@ -74,8 +52,8 @@ export function native(work: Work, n: number, total: number): Contender {
     role: 'baseline',
     waits: true,
     async load() {
-      const server = createServer(work === 'send' ? piping : echoing);
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 1000, resolve));
+      const server = createServer(work === 'receive' ? piping : echoing);
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 4096, resolve));
       return sampler((server.address() as AddressInfo).port, work, n, total, () => void server.close());
     },
   };
@@ -104,7 +82,7 @@ export function engine(work: Work, n: number, total: number): Contender {
     env: { GEVENT_CORE: 'wasm' },
     async load() {
       const { StreamServer }: Api = await import(moduleUrl(source() === 'dist' ? 'server' : 'net/server'));
-      const server = new StreamServer(['127.0.0.1', 0], work === 'send' ? sending : echo, { backlog: 1000 });
+      const server = new StreamServer(['127.0.0.1', 0], work === 'receive' ? sending : echo, { backlog: 4096 });
       await server.start();
       return sampler(server.serverPort as number, work, n, total, () => void server.stop());
     },
@@ -123,7 +101,7 @@ def echo(socket, address):
         socket.sendall(data)
 def send(socket, address):
     socket.sendall(BYTES)
-server = StreamServer(('127.0.0.1', 0), send if sys.argv[1] == 'send' else echo, backlog=1000)
+server = StreamServer(('127.0.0.1', 0), send if sys.argv[1] == 'receive' else echo, backlog=4096)
 server.start()
 print(server.server_port, flush=True)
 server.serve_forever()

@@ -343,6 +343,16 @@ export class Socket {
     return node === undefined ? null : this.$accepted(node);
   }
 
+  /** @internal The same without asking for the peer's address. */
+  $acceptUnnamed(): Socket | null {
+    const node = this.#listening('acceptNowait').take();
+    if (node === undefined) return null;
+    const made = new Socket(this.family);
+    if (this.family === AF_UNIX) made.#peer = '';
+    made.$connected(node, true, Sent.MARKED);
+    return made;
+  }
+
   /** @internal */
   $accepted(node: NodeSocket): [Socket, Address] {
     const made = new Socket(this.family);

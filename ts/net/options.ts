@@ -63,10 +63,13 @@ const DATAGRAM = new Set([
   key(IPPROTO_IPV6, IPV6_V6ONLY),
 ]);
 
+const NONE: Map<number, OptionValue> = new Map();
+
 /** What was set. Some options can be set only when a socket is made or connected: they wait here until then. */
 export class Options {
   readonly #kind: number;
-  readonly #set = new Map<number, OptionValue>();
+  /** Most sockets have none. */
+  #set: Map<number, OptionValue> = NONE;
 
   constructor(kind: number) {
     this.#kind = kind;
@@ -88,6 +91,7 @@ export class Options {
     if (typeof value === 'number' && !Number.isInteger(value)) {
       throw new TypeError(`setsockopt(value): expected an integer, got ${describe(value)}`);
     }
+    if (this.#set === NONE) this.#set = new Map();
     this.#set.set(id, value);
   }
 
