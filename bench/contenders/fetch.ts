@@ -54,7 +54,10 @@ export function bare(atOnce: number, total: number): Contender {
     let begun = 0;
     let good = 0;
     const worker = async () => {
-      while (begun++ < total) good += Number((await (await fetch(url)).text()) === 'hello world');
+      while (begun++ < total) {
+        const text = await (await fetch(url)).text();
+        if (text === 'hello world') ++good;
+      }
     };
     await Promise.all(Array.from({ length: atOnce }, worker));
     return good;
@@ -71,7 +74,8 @@ export function engine(atOnce: number, total: number): Contender {
     return async () => {
       let good = 0;
       function* one(address: string) {
-        good += Number((yield* http.fetch.text(address)) === 'hello world');
+        const text = yield* http.fetch.text(address);
+        if (text === 'hello world') ++good;
       }
       const all = start(function* () {
         const pool = new Pool(atOnce);

@@ -16,7 +16,7 @@ import { isControl } from '../../exceptions.ts';
 import { killall } from '../../gevent.ts';
 import { Greenlet } from '../../gevent-greenlet.ts';
 import type { Operation } from '../../hub/operation.ts';
-import type { Park } from '../../hub/protocol.ts';
+import { isBody, type Park } from '../../hub/protocol.ts';
 import type { RawGreenlet } from '../../hub/raw.ts';
 import { sleep } from '../../sleep.ts';
 import { type Limit, Timeout } from '../../timeout.ts';
@@ -96,6 +96,8 @@ export class HTTPServer extends ServerLife {
   /** It listens, or did, and its connections are not all gone. */
   #holds = false;
   readonly #over = new Event();
+  /** One for all: requests that wait are many. */
+  readonly #onClose: (this: ServerResponse) => void;
 
   constructor(listener: ListenAddress, handler: FetchHandler, options?: HTTPServerOptions);
   constructor(listener: ListenAddress, handler: InformedHandler, options: HTTPServerOptions & { style: 'fetch' });
@@ -113,6 +115,10 @@ export class HTTPServer extends ServerLife {
       throw new RangeError(`HTTPServer(maxBodySize): expected bytes, 0 or more, got ${describe(maxBodySize)}`);
     }
     toWaitMs(stopTimeout, 'HTTPServer(stopTimeout)');
+    const server = this;
+    this.#onClose = function () {
+      if (server.#open.delete(this)) server.#left();
+    };
     const [family, address] = parseAddress(listener);
     this.#asked = { family, address, backlog };
     this.#handler = handler;
@@ -246,7 +252,7 @@ export class HTTPServer extends ServerLife {
 
   #accept(incoming: IncomingMessage, outgoing: ServerResponse): void {
     this.#open.set(outgoing, null);
-    outgoing.once('close', () => this.#gone(outgoing));
+    outgoing.on('close', this.#onClose);
     if (this.closed) outgoing.shouldKeepAlive = false;
     if (this.pool === null) return this.#serve(incoming, outgoing);
     this.#waiting.push({ incoming, outgoing });
@@ -276,11 +282,6 @@ export class HTTPServer extends ServerLife {
     }
   }
 
-  #gone(outgoing: ServerResponse): void {
-    this.#open.delete(outgoing);
-    this.#left();
-  }
-
   /** One less to wait for. */
   #left(): void {
     if (this.#open.size + this.#upgraded.size === 0) this.#idle?.set();
@@ -289,7 +290,9 @@ export class HTTPServer extends ServerLife {
   /** @internal Run the handler and send what it gives. */
   *$handle(incoming: IncomingMessage, outgoing: ServerResponse): Generator<Park, void, any> {
     if (!this.#fetch) {
-      yield* settle((this.#handler as NodeHandler)(incoming, outgoing));
+      const given = (this.#handler as NodeHandler)(incoming, outgoing);
+      if (isBody(given)) yield* given;
+      else yield* settle(given);
       // Callback-style applications answer later.
       if (!outgoing.writableEnded) yield* ended(outgoing);
       return;
@@ -302,7 +305,7 @@ export class HTTPServer extends ServerLife {
     const request = requestFrom(incoming, outgoing, this.#limits);
     const handler = this.#handler as InformedHandler;
     const given = handler.length > 1 ? handler(request, new Info(incoming, outgoing)) : (handler as any)(request);
-    const response = yield* settle(given);
+    const response = isResponse(given) ? given : isBody(given) ? yield* given : yield* settle(given);
     if (outgoing.destroyed) return;
     if (!isResponse(response)) {
       throw new TypeError(`the handler of ${incoming.method} requests gave ${describe(response)}: expected a Response`);
