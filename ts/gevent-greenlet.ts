@@ -525,10 +525,13 @@ export class Greenlet<T = any> extends RawGreenlet {
     return new NoSwitch(this);
   }
 
-  /** @internal It has not run yet: it never will. */
+  /** @internal It has not run yet: it never will. Who counts on its body's end is told by `$never` of the body. */
   $cancel(error: unknown): void {
+    const { $never } = (this.$run ?? this._run) as { $never?: (...args: unknown[]) => void };
+    const args = this.$args;
     this.$unqueue();
     this.$failed(error);
+    $never?.(...args);
   }
 
   /** @internal Take back a start that is on its way. */

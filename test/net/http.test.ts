@@ -542,6 +542,18 @@ describe.each(CORES)('HTTPServer on the %s core', (core) => {
     }
   });
 
+  test('a request that is killed before its greenlet ran is answered 500', async () => {
+    realWorld(core);
+    const server = await serving(() => new Light('never'), {
+      spawn: (fn, ...args) => {
+        const g = spawn(fn as () => void, ...(args as []));
+        g.kill();
+        return g;
+      },
+    });
+    expect(await fetch(server.url).then((r) => r.status)).toBe(500);
+  });
+
   test('stop acts when it is called: nobody has to wait for it', async () => {
     realWorld(core);
     const ends: string[] = [];

@@ -219,6 +219,31 @@ describe.each(CORES)('on the %s core', (core) => {
     await server.stop();
   });
 
+  test.each([
+    ['generator', echo],
+    ['async', async () => {}],
+    ['plain', () => {}],
+  ])('a handler that is killed before it ran closes its connection (%s)', async (_kind, handler) => {
+    realWorld(core);
+    const server = new StreamServer(['127.0.0.1', 0], handler as never, {
+      spawn: (fn, ...args) => {
+        const g = spawn(fn as () => void, ...(args as []));
+        g.kill();
+        return g;
+      },
+    });
+    await server.start();
+    expect(
+      await run(function* () {
+        const socket = yield* S.createConnection(server.address);
+        const end = yield* socket.recv();
+        socket.close();
+        return end.length;
+      }),
+    ).toBe(0);
+    await server.stop();
+  });
+
   test('a handler that throws closes its connection and nothing else', async () => {
     const { reported } = realWorld(core);
     await run(function* () {

@@ -271,7 +271,7 @@ export abstract class BaseServer extends ServerLife {
   *#draining(pool: PoolLike, timeout: Limit): Generator<Park, void, any> {
     const ended = pool.join === undefined ? true : yield* pool.join({ timeout });
     if (ended === false) yield* pool.kill?.({ timeout: 1 }) ?? [];
-    // Killed before they began, handlers have closed nothing.
+    // Whatever became of them.
     for (const served of [...this.#served]) this.$served(served);
   }
 }
@@ -308,4 +308,10 @@ async function servingAsync(server: BaseServer, handle: Handle, served: Served):
   } finally {
     server.$served(served);
   }
+}
+
+// Killed before it ran, a handler has closed nothing (B4).
+for (const body of [servingGenerator, servingBody, servingAsync]) {
+  (body as { $never?: (...args: any[]) => void }).$never = (server: BaseServer, _handle: Handle, served: Served) =>
+    server.$served(served);
 }

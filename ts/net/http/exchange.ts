@@ -35,6 +35,9 @@ export function* serve(
   }
 }
 
+/** Killed before it ran. */
+serve.$never = (_server: Served, _incoming: IncomingMessage, outgoing: ServerResponse): void => answer(outgoing, 500);
+
 export function* upgrade(
   handler: UpgradeHandler,
   incoming: IncomingMessage,
@@ -49,6 +52,8 @@ export function* upgrade(
     if (!socket.destroyed) socket.end();
   }
 }
+
+upgrade.$never = (_handler: UpgradeHandler, _incoming: IncomingMessage, socket: Duplex): void => void socket.destroy();
 
 export class Info implements RequestInfo {
   readonly incoming: IncomingMessage;
