@@ -40,6 +40,7 @@ check_node() {
 }
 
 # asm/ -> wasm -> base64 in a module. Users load the release build, tests also the debug build: asserts, verify().
+# A memory with a limit, though the highest there is: guests import it by Binaryen, which has no other kind.
 # -tnh lets Binaryen drop what --noAssert leaves of the asserts, loads that cannot trap: 5 to 10% on park, arm and take.
 core() {
   engines
@@ -48,9 +49,9 @@ core() {
   if [[ -f $debug && -f $release && -z $(find asm build.sh ts/core/contract.ts -newer $release) ]]; then return; fi
   compare_constants
   wasm=$(mktemp)
-  asc asm/index.ts asm/check.ts -o "$wasm" --runtime stub --memoryBase 1472 --debug
+  asc asm/index.ts asm/check.ts -o "$wasm" --runtime stub --memoryBase 1472 --maximumMemory 65536 --debug
   embed "$wasm" debug $debug
-  asc asm/index.ts -o "$wasm" --runtime stub --memoryBase 1472 -O3 --noAssert
+  asc asm/index.ts -o "$wasm" --runtime stub --memoryBase 1472 --maximumMemory 65536 -O3 --noAssert
   wasm-opt "$wasm" -o "$wasm" -O3 -tnh --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
   embed "$wasm" release $release
   rm "$wasm"

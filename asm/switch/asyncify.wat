@@ -8,14 +8,17 @@
 ;;                 0 BLOCK  where its frames are, or 0           4 USED   bytes of them, or -1: it has not started
 ;;                 8 ENTRY  index in `entries`, 0: no guest     12 FLAGS  2 JavaScript is told of its end | block's class << 3 |
 ;;                                                                        instance << 8
-;;   frames     what the guests have unwound. Their code writes here and knows no other memory of ours.
-;;                64 arguments and results    8192 free lists    12024 where the next frame goes, or the last one is
-;;                12032 blocks    ... scratch
+;;   frames     what the guests have unwound.
+;;                64 arguments and results    8192 free lists    12032 blocks    ... scratch
 ;;   block      +0 shadow stack pointer while it is away   +4 function of a guest that a guest spawned
 ;;              +8 frames; or that function's argument
+;;   data       where the next frame goes, or behind the last one: ts/guest/positions.ts makes guests use it so
 ;;
-;; 12024 and the scratch's beginning are far, modulo 4096, from the words of the ring and from the first records: processors
+;; The scratch's beginning is far, modulo 4096, from the words of the ring and from the first records: processors
 ;; take addresses with the same low 12 bits for the same at first, and a switch between two guests then took twice as long.
+;;
+;; Guests have `yield` and what starts their exports inside (ts/guest/pilot.ts), so that a switch crosses from module to module
+;; once. They use the exports core, words, ring, records, cur, may, base and raising for that.
 ;;
 ;; A1  state is 0 while guest code runs, 1 while it unwinds, 2 while it rewinds; outside `run` it is 0
 ;; A2  frames are unwound into the scratch, the last pages of the memory, and copied out: too many of them leave the memory,
@@ -33,18 +36,21 @@
   (import "js" "arm" (func $arm (param i32 f64) (result i32))) ;; arm the slot's timer: 1; or 0, it only yields
   (import "js" "refuse" (func $refuse (param i32)))        ;; throws, always: 0 may not switch, 1 no memory, 2 no slot
   (import "js" "raise" (func $raise (param i32)))          ;; throws what is to be raised in this guest
+  (export "core" (memory $core))
+  (export "words" (global $words))
+  (export "ring" (global $ring))
   (memory $frames (export "frames") 18 65536)
   (memory $records (export "records") 1 4096)
   (table $entries (export "entries") 64 funcref)
   (table $refs (export "refs") 16 externref)               ;; arguments and results that are references
   (global $state (export "__asyncify_state") (mut i32) (i32.const 0))
-  (global $data (export "__asyncify_data") (mut i32) (i32.const 12024)) ;; always
+  (global $data (export "__asyncify_data") (mut i32) (i32.const 0))
   (global $cur (export "cur") (mut i32) (i32.const -1))
   (global $may (export "may") (mut i32) (i32.const 0))
-  (global $throwing (mut i32) (i32.const 0))
+  (global $throwing (export "raising") (mut i32) (i32.const 0))
   (global $room (export "room") (mut i32) (i32.const 4096))
   (global $brk (mut i32) (i32.const 12032))
-  (global $base (mut i32) (i32.const 133632))              ;; where the scratch begins
+  (global $base (export "base") (mut i32) (i32.const 133632))             ;; where the scratch begins
   (global $scratch (mut i32) (i32.const 1048576))          ;; its size
   (global $live (export "live") (mut i32) (i32.const 0))   ;; blocks in use
 
@@ -176,15 +182,14 @@
       (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
       (if (i32.ge_s (local.tee $used (i32.load $records offset=4 (local.get $r))) (i32.const 0))
         (then
-          (i32.store $frames offset=12024 (i32.const 0)
-            (i32.add (i32.add (i32.load $records (local.get $r)) (local.get $used)) (i32.const 8)))
+          (global.set $data (i32.add (i32.add (i32.load $records (local.get $r)) (local.get $used)) (i32.const 8)))
           (global.set $state (i32.const 2))))
       (call_indirect $entries (type $f) (i32.load $records offset=8 (local.get $r)))
       (if (global.get $state)
         (then
           (global.set $state (i32.const 0))
           (local.set $base (global.get $base))
-          (local.set $now (i32.sub (i32.load $frames offset=12024 (i32.const 0)) (local.get $base)))
+          (local.set $now (i32.sub (global.get $data) (local.get $base)))
           ;; Mostly it left as many bytes as last time, and few. In words, as they were written: a load of two words that were just
           ;; stored one by one waits for both to reach the cache, 5 ns.
           (if (i32.and (i32.eq (local.get $now) (local.get $used)) (i32.le_u (local.get $now) (i32.const 16)))
@@ -271,7 +276,7 @@
   ;; Who calls this has put the guest where it waits: in the ring, in a row, or among the timers. Saying so to `run` instead,
   ;; by a global that it tests, costs 8 ns.
   (func $unwind
-    (i32.store $frames offset=12024 (i32.const 0) (global.get $base))
+    (global.set $data (global.get $base))
     (global.set $state (i32.const 1)))
 
   (func $back

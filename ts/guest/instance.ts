@@ -17,7 +17,8 @@ import { Handles } from './handles.ts';
 import { Blocking, type Imports, type ImportValue, isDirect } from './imports.ts';
 import type { JspiEngine } from './jspi.ts';
 import type { Program } from './program.ts';
-import { FRAMES, OUR } from './rewrite.ts';
+import { runner, SPAWNED } from './pilot.ts';
+import { OUR, OURS } from './rewrite.ts';
 import type { ShimOf } from './shims.ts';
 
 /** An export that can be started. */
@@ -154,19 +155,24 @@ export class Instance {
     }
     for (const it of program.shape?.imports ?? []) {
       const key = `${it.module}.${it.name}`;
-      if (it.kind !== Extern.FUNC) put(it.module, it.name, given[it.module]?.[it.name]);
+      if (it.module === OURS) put(OURS, it.name, (exports as any)[it.name]);
+      else if (it.kind !== Extern.FUNC) put(it.module, it.name, given[it.module]?.[it.name]);
       else if (typeof functions[key] === 'string') put(it.module, it.name, (exports as any)[functions[key] as string]);
       else put(it.module, it.name, functions[key]);
     }
     if (program.backend === 'asyncify') {
       put('env', '__asyncify_state', exports.__asyncify_state);
       put('env', '__asyncify_data', (exports as any).__asyncify_data);
-      put(FRAMES.module, FRAMES.name, exports.frames);
     }
     if (spawns) {
       const before = this.#after;
       this.#after = () => {
         before?.();
+        const inside: unknown = this.#raw[SPAWNED];
+        if (inside !== undefined) {
+          exports.entries.set(this.#spawnEntry, inside);
+          return;
+        }
         const table = this.#raw[OUR.table] ?? this.#raw.__indirect_function_table ?? this.#raw.table;
         if (!(table instanceof WebAssembly.Table)) {
           throw new GuestError(
@@ -288,6 +294,9 @@ export class Instance {
     if (sp === null && signature.params.length === 0 && signature.results.length === 0) {
       return { name, signature, run: f, index: 0 };
     }
+    // Functions of its table have no name.
+    const inside: unknown = this.#raw[runner(name)];
+    if (inside !== undefined && f === this.#exports[name]) return { name, signature, run: inside, index: 0 };
     const { exports } = this.engine;
     const i = (sp === null ? { f } : { f, sp: this.#raw[sp] }) as Record<string, any>;
     const e = exports as unknown as Record<string, any>;

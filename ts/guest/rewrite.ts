@@ -4,17 +4,20 @@
 import { ABI } from './abi.ts';
 import { Extern } from './emit.ts';
 import { GuestError } from './errors.ts';
+import { type Pilot, pilotOf } from './pilot.ts';
+import { positions } from './positions.ts';
 import { readShape, type Shape, withCustom, withExports } from './read.ts';
 
 /** Names a rewritten module, and what may switch in it. */
 export const SECTION = 'gevent.asyncify';
 /** Raised when what is written changes: an older module is then refused, an older cache entry not found. */
-const VERSION = 1;
-const OURS = 'gevent:engine';
+const VERSION = 2;
+/** The module that the engine's exports are imported from. */
+export const OURS = 'gevent:engine';
 /** From here on a worker, and the disk. */
 const LARGE = 100_000;
 
-export const FRAMES = { module: OURS, name: 'frames' } as const;
+const FRAMES = 'frames';
 
 export interface RewriteOptions {
   /** The imports that may switch, as `module.name`. `module.*` is all of a module. */
@@ -101,9 +104,13 @@ export async function asyncify(bytes: Uint8Array, options: RewriteOptions): Prom
   // Binaryen is harsh to what is no module, and prints what it thinks of it.
   await compile(new Uint8Array(bytes));
   const input = withOurExports(bytes, shape);
-  const work: Work = { blocking, module: FRAMES.module, name: FRAMES.name };
+  const work: Work = { blocking, pilot: pilotOf(withOurShape(input, shape)), optimize: true };
   const away = bytes.length >= LARGE && options.here !== true;
-  const raw = away ? await inWorker(input, work) : rewriteWith(await binaryen(), input, work);
+  const rewrite = async (how: Work) =>
+    inPlaces(away ? await inWorker(input, how) : rewriteWith(await binaryen(), input, how));
+  // What an optimizer makes of the pattern could be more than positions.ts knows; as asyncify writes it, it is known.
+  const raw = (await rewrite(work)) ?? (await rewrite({ ...work, optimize: false }));
+  if (raw === null) throw refused(new Error('refused: its frames are not written as they should be'));
   const made = withCustom(raw, SECTION, JSON.stringify({ v: VERSION, blocking } satisfies Rewritten));
   memory.set(key, new WeakRef(made));
   store?.write(key, made);
@@ -136,8 +143,21 @@ async function keyOf(bytes: Uint8Array, blocking: readonly string[]): Promise<st
 
 interface Work {
   readonly blocking: readonly string[];
-  readonly module: string;
-  readonly name: string;
+  readonly pilot: Pilot;
+  readonly optimize: boolean;
+}
+
+/** With the exports that `withOurExports` adds, as the stack pointer was known before. */
+function withOurShape(bytes: Uint8Array, shape: Shape): Shape {
+  return { ...readShape(bytes), stackPointer: shape.stackPointer };
+}
+
+function inPlaces(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | null {
+  const indexOf = (kind: number, name: string) =>
+    readShape(bytes)
+      .imports.filter((it) => it.kind === kind)
+      .findIndex((it) => it.name === name);
+  return positions(bytes, indexOf(Extern.GLOBAL, '__asyncify_data'), indexOf(Extern.MEMORY, FRAMES));
 }
 
 let loading: Promise<any> | null = null;
@@ -172,15 +192,62 @@ function rewriteAll(b: any, bytes: Uint8Array, work: Work): Uint8Array<ArrayBuff
   try {
     // Compact imports are read by no engine that is shipped.
     module.setFeatures(b.Features.All & ~(b.Features.CompactImports ?? 0));
-    b.setOptimizeLevel(2);
-    b.setShrinkLevel(1);
+    b.setOptimizeLevel(work.optimize ? 2 : 0);
+    b.setShrinkLevel(work.optimize ? 1 : 0);
     b.setPassArgument('asyncify-imports', work.blocking.length > 0 ? work.blocking.join(',') : 'gevent.none');
     b.setPassArgument('asyncify-import-globals', '1');
     b.setPassArgument('asyncify-memory', '__gevent_frames');
-    module.addMemoryImport('__gevent_frames', work.module, work.name, false);
+    module.addMemoryImport('__gevent_frames', 'gevent:engine', 'frames', false);
     module.addMemoryExport('__gevent_frames', '__gevent_frames');
     module.runPasses(['asyncify']);
+    for (const name of ['start_unwind', 'stop_unwind', 'start_rewind', 'stop_rewind', 'get_state']) {
+      module.removeExport(`asyncify_${name}`);
+      module.removeFunction(`asyncify_${name}`);
+    }
     module.removeExport('__gevent_frames');
+    const { pilot } = work;
+    for (const name of ['records', 'core']) {
+      module.addMemoryImport(`gevent:${name}`, 'gevent:engine', name, false);
+    }
+    for (const name of ['cur', 'may', 'base', 'raising']) {
+      module.addGlobalImport(`gevent:${name}`, 'gevent:engine', name, b.i32, true);
+    }
+    for (const name of ['words', 'ring']) {
+      module.addGlobalImport(`gevent:${name}`, 'gevent:engine', name, b.i32, false);
+    }
+    // Texts have `$"@name"` for what is exported by that name.
+    const inside = (name: string) => b.getExportInfo(module.getExport(name)).value as string;
+    const named = (line: string) =>
+      line.replaceAll(/@([^"]+)/g, (_, name) => inside(name).replaceAll(/[\\"]/g, (char) => `\\${char}`));
+    let text = named(pilot.imports);
+    const declared = new Set();
+    let functions = '';
+    for (const { of, declaration, text: one } of pilot.added) {
+      // Two exports may be one function.
+      if (!declared.has(inside(of))) text += named(declaration);
+      declared.add(inside(of));
+      functions += named(one);
+    }
+    const donor = b.parseText(`(module ${text} ${pilot.yields ?? ''} ${functions})`);
+    const copy = (from: string, as: string) => {
+      const { vars, body } = b.getFunctionInfo(donor.getFunction(from));
+      module.addFunction(as, b.none, b.none, vars, module.copyExpression(body));
+    };
+    if (pilot.yields !== null) {
+      for (let i = 0; ; ++i) {
+        const found = b.getFunctionInfo(module.getFunctionByIndex(i));
+        if (found.module !== 'gevent' || found.base !== 'yield') continue;
+        module.removeFunction(found.name);
+        module.addFunctionImport('gevent:engine.yield', 'gevent', 'yield', b.none, b.none);
+        copy('gevent:yields', found.name);
+        break;
+      }
+    }
+    for (const { name } of pilot.added) {
+      copy(name, name);
+      module.addFunctionExport(name, name);
+    }
+    donor.dispose();
     const out = module.emitBinary();
     return new Uint8Array(out);
   } catch (error) {
