@@ -126,7 +126,7 @@
     (i64.store $records (local.get $r) (i64.const -4294967296))
     (i32.store $records offset=12 (local.get $r) (local.get $flags))
     (if (local.get $sp)
-      (then (i32.store $frames (call $resize (local.get $r) (i32.const 32)) (local.get $sp))))
+      (then (i32.store $frames (call $resize (local.get $r) (i32.const 16)) (local.get $sp))))
     (i32.store $records offset=8 (local.get $r) (local.get $entry)))
 
   ;; The slot is no guest any more. What it had unwound is gone.
@@ -144,14 +144,14 @@
     (local.set $slot (call $take (i32.const 6)))
     (if (i32.lt_s (local.get $slot) (i32.const 0)) (then (call $refuse (i32.const 2)) (unreachable)))
     (if (i32.ge_u (local.get $slot) (global.get $room)) (then (call $grown (local.get $slot))))
-    (local.set $at (call $alloc (i32.const 5)))
+    (local.set $at (call $alloc (i32.const 4)))
     (i32.store $frames offset=4 (local.get $at) (local.get $fn))
     (i32.store $frames offset=8 (local.get $at) (local.get $arg))
     (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
     (i32.store $records (local.get $r) (local.get $at))
     (i32.store $records offset=4 (local.get $r) (i32.const -1))
     (i32.store $records offset=8 (local.get $r) (local.get $entry))
-    (i32.store $records offset=12 (local.get $r) (i32.or (i32.shl (local.get $instance) (i32.const 8)) (i32.const 40)))
+    (i32.store $records offset=12 (local.get $r) (i32.or (i32.shl (local.get $instance) (i32.const 8)) (i32.const 32)))
     (call $push (local.get $slot))
     (local.get $slot))
 
@@ -192,14 +192,16 @@
           (local.set $now (i32.sub (global.get $data) (local.get $base)))
           ;; Mostly it left as many bytes as last time, and few. In words, as they were written: a load of two words that were just
           ;; stored one by one waits for both to reach the cache, 5 ns.
-          (if (i32.and (i32.eq (local.get $now) (local.get $used)) (i32.le_u (local.get $now) (i32.const 16)))
+          (block $kept (if (i32.and (i32.eq (local.get $now) (local.get $used)) (i32.le_u (local.get $now) (i32.const 16)))
             (then
               (local.set $at (i32.load $records (local.get $r)))
               (i32.store $frames offset=8 (local.get $at) (i32.load $frames offset=0 (local.get $base)))
               (i32.store $frames offset=12 (local.get $at) (i32.load $frames offset=4 (local.get $base)))
+              ;; A block of 16 bytes ends here.
+              (br_if $kept (i32.le_u (local.get $now) (i32.const 8)))
               (i32.store $frames offset=16 (local.get $at) (i32.load $frames offset=8 (local.get $base)))
               (i32.store $frames offset=20 (local.get $at) (i32.load $frames offset=12 (local.get $base))))
-            (else (call $keep (local.get $r) (local.get $base) (local.get $now)))))
+            (else (call $keep (local.get $r) (local.get $base) (local.get $now))))))
         (else
           (if (i32.and (i32.load $records offset=12 (local.get $r)) (i32.const 2))
             (then
@@ -233,8 +235,7 @@
           (i32.eqz (local.get $at))
           (i32.gt_u (i32.add (local.get $used) (i32.const 8)) (i32.shl (i32.const 1) (call $classOf (local.get $r)))))
       (then
-        (local.set $at (call $resize (local.get $r)
-          (select (i32.const 32) (i32.add (local.get $used) (i32.const 8)) (i32.lt_u (local.get $used) (i32.const 24)))))
+        (local.set $at (call $resize (local.get $r) (i32.add (local.get $used) (i32.const 8))))
         ;; The new block may lie where the scratch was: this copy minds that.
         (memory.copy $frames $frames (i32.add (local.get $at) (i32.const 8)) (local.get $from) (local.get $used))
         (return)))

@@ -134,22 +134,21 @@ const BARE_WASMFX = `(module
       (if (i32.eq (local.get $i) (local.get $n)) (then (local.set $i (i32.const 0))))
       (br_if $l (local.tee $total (i32.sub (local.get $total) (i32.const 1)))))))`;
 
-/** Frames unwound into blocks of 64 bytes that nobody guards, in turn. */
+/**
+ * A guest as asyncify makes it, by hand: its frame goes to a block of 64 bytes that nobody guards, and `yield` is its own. Blocks
+ * are taken in turn: no ring, no budget, no ends.
+ */
 const BARE_ASYNCIFY = `(module
   (type $f (func))
-  (memory $frames (export "frames") 1100 65536) (table (export "body") 1 funcref)
-  (global $state (export "__asyncify_state") (mut i32) (i32.const 0))
-  (global $data (export "__asyncify_data") (mut i32) (i32.const 0))
-  (global $at (mut i32) (i32.const 0))
-  (func (export "yield")
-    (if (global.get $state) (then (global.set $state (i32.const 0)))
-      (else (global.set $state (i32.const 1)) (global.set $data (global.get $at)))))
+  (memory 1100 65536) (table (export "body") 1 funcref)
+  (global $state (export "state") (mut i32) (i32.const 0))
+  (global $data (export "data") (mut i32) (i32.const 0))
+  (global $at (export "at") (mut i32) (i32.const 0))
+  (export "frames" (memory 0))
   (func (export "start") (param $n i32)
     (local $p i32)
     (loop $l
-      (local.set $p (i32.add (local.get $p) (i32.const 64)))
-      (i32.store (local.get $p) (i32.add (local.get $p) (i32.const 8)))
-      (global.set $at (local.get $p))
+      (global.set $at (local.tee $p (i32.add (local.get $p) (i32.const 64))))
       (call_indirect (type $f) (i32.const 0))
       (global.set $state (i32.const 0))
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
@@ -158,12 +157,40 @@ const BARE_ASYNCIFY = `(module
     (loop $l
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
       (global.set $at (i32.shl (local.get $i) (i32.const 6)))
-      (global.set $data (global.get $at))
+      (global.set $data (i32.add (global.get $at) (i32.const 4)))
       (global.set $state (i32.const 2))
       (call_indirect (type $f) (i32.const 0))
       (global.set $state (i32.const 0))
       (if (i32.eq (local.get $i) (local.get $n)) (then (local.set $i (i32.const 0))))
       (br_if $l (local.tee $total (i32.sub (local.get $total) (i32.const 1)))))))`;
+
+const BARE_GUEST = `(module
+  (import "e" "frames" (memory 0 65536))
+  (import "e" "state" (global $state (mut i32)))
+  (import "e" "data" (global $data (mut i32)))
+  (import "e" "at" (global $at (mut i32)))
+  (global $turns (export "turns") (mut i32) (i32.const 0))
+  (func $yield
+    (if (global.get $state)
+      (then (global.set $state (i32.const 0)))
+      (else (global.set $state (i32.const 1)) (global.set $data (global.get $at)))))
+  (func (export "body") (local $call i32)
+    (local.set $call
+      (block $unwind (result i32)
+        (if (i32.eq (global.get $state) (i32.const 2))
+          (then
+            (global.set $data (i32.sub (global.get $data) (i32.const 4)))
+            (local.set $call (i32.load (global.get $data)))))
+        (loop $l
+          (if (i32.or (i32.eqz (global.get $state)) (i32.eqz (local.get $call)))
+            (then
+              (call $yield)
+              (drop (br_if $unwind (i32.const 0) (i32.eq (global.get $state) (i32.const 1))))))
+          (global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+          (br $l))
+        (unreachable)))
+    (i32.store (global.get $data) (local.get $call))
+    (global.set $data (i32.add (global.get $data) (i32.const 4)))))`;
 
 interface Bare {
   body: WebAssembly.Table;
@@ -177,15 +204,12 @@ export function bare(backend: 'asyncify' | 'wasmfx', n: number, total: number): 
     id: `floor:${backend}`,
     role: 'floor',
     async load() {
-      const { asyncify } = await available(backend);
-      let bytes = await wat(LOOPING);
-      if (backend === 'asyncify') bytes = await asyncify(bytes, { blocking: ['gevent.yield'] });
-      const text = backend === 'asyncify' ? BARE_ASYNCIFY : BARE_WASMFX;
-      const engine = new WebAssembly.Instance(new WebAssembly.Module(await wat(text)), {}).exports as any;
-      const { body, turns } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+      await available(backend);
+      const [loop, stack] = backend === 'asyncify' ? [BARE_ASYNCIFY, BARE_GUEST] : [BARE_WASMFX, LOOPING];
+      const engine = new WebAssembly.Instance(new WebAssembly.Module(await wat(loop)), {}).exports as any;
+      const { body, turns } = new WebAssembly.Instance(new WebAssembly.Module(await wat(stack)), {
         gevent: engine,
-        env: engine,
-        'gevent:engine': engine,
+        e: engine,
       }).exports as any;
       (engine as Bare).body.set(0, body);
       (engine as Bare).start(n);

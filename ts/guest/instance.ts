@@ -16,8 +16,8 @@ import { GuestGreenlet } from './guest-greenlet.ts';
 import { Handles } from './handles.ts';
 import { Blocking, type Imports, type ImportValue, isDirect } from './imports.ts';
 import type { JspiEngine } from './jspi.ts';
-import type { Program } from './program.ts';
 import { runner, SPAWNED } from './pilot.ts';
+import type { Program } from './program.ts';
 import { OUR, OURS } from './rewrite.ts';
 import type { ShimOf } from './shims.ts';
 

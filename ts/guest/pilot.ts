@@ -85,7 +85,9 @@ function thunk(of: string, { params, results }: Signature, withStack: boolean): 
   const result = results.map((type) => `(result ${NAMES[type]})`).join('');
   const given = names.map((type, i) => `(${type}.load $__gevent_frames offset=${ARGUMENTS + 8 * i} (i32.const 0))`);
   const call = `(call $"@${of}" ${given.join(' ')})`;
-  const run = results.map((type) => `(${NAMES[type]}.store $__gevent_frames offset=${ARGUMENTS} (i32.const 0) ${call})`);
+  const run = results.map(
+    (type) => `(${NAMES[type]}.store $__gevent_frames offset=${ARGUMENTS} (i32.const 0) ${call})`,
+  );
   const before = withStack ? `(global.set $"@${OUR_SP}" (i32.load $__gevent_frames ${BLOCK}))` : '';
   const after = withStack ? `(i32.store $__gevent_frames ${BLOCK} (global.get $"@${OUR_SP}"))` : '';
   const name = runner(of);
