@@ -1,4 +1,6 @@
+import { go as goSide } from '../contenders/go.ts';
 import * as guest from '../contenders/guest.ts';
+import * as suite from '../contenders/guest-suite.ts';
 import * as memory from '../contenders/memory.ts';
 import * as native from '../contenders/native.ts';
 import type { Case, Contender, Group } from '../harness.ts';
@@ -82,5 +84,68 @@ holds; the floor is a suspended generator and a number in an array.`,
     const n = quick ? 100_000 : 1_000_000;
     const contenders: Contender[] = [memory.generators(n, 'rss'), guest.alive('asyncify', n, 'rss')];
     return [{ params: { n }, unit: 'bytes/guest', contenders, samples: 3, fresh: true }];
+  },
+};
+
+/** Sizes: of a `--quick` run, and of a whole one. */
+const SUITE: readonly [suite.Program, number, number][] = [
+  ['c10m', 1_000_000, 10_000_000],
+  ['skynet', 10_000, 1_000_000],
+  ['sieve', 100, 400],
+  ['itersum', 200_000, 2_000_000],
+  ['treesum', 15, 18],
+];
+
+export const guestSuite: Case = {
+  name: 'guest-suite',
+  about: `The programs of the wasmfx suite. c10m: guests started, yielding once and ended, 10 000 alive at a time (the original also
+touches 32 KB of each stack). skynet: a tree of guests, ten below each, that sum their leaves. sieve: primes, a guest each. itersum: a
+sum of what one guest gives another. treesum: the same from as many frames deep as the tree. Ours hand over in shared memory and
+take turns by yield; who waits for several asks at each of its turns. native:generator calls generators by hand: no scheduler. go has
+channels, GOMAXPROCS=1.`,
+  groups({ quick }) {
+    return SUITE.map(([program, small, large]) => {
+      const size = quick ? small : large;
+      // A stack for each guest that is alive: as many as there are for the tree of 10 000.
+      const fits = program !== 'skynet' || size <= 10_000;
+      const contenders: Contender[] = [
+        suite.generators(program, size),
+        suite.guests(program, 'asyncify', size),
+        ...(fits ? [suite.guests(program, 'wasmfx', size)] : []),
+        suite.goroutines(program, size),
+      ];
+      return { params: { program, size }, unit: 'ns/item', contenders, samples: quick ? 5 : 3 };
+    });
+  },
+};
+
+export const guestMixed: Case = {
+  name: 'guest-mixed',
+  about: `hop: a generator body and a guest yield in turn, so that each switch goes from JavaScript to WebAssembly or back; two
+generator bodies beside it. item: a generator body puts items into a Channel, and a guest takes them through a blocking import.`,
+  groups({ quick }) {
+    const total = quick ? 100_000 : 500_000;
+    return [
+      {
+        params: { what: 'hop' },
+        unit: 'ns/switch',
+        contenders: [
+          guest.hopping(null, total),
+          native.switching(2, total),
+          guest.hopping('asyncify', total),
+          guest.hopping('wasmfx', total),
+        ],
+      },
+      {
+        params: { what: 'item' },
+        unit: 'ns/item',
+        contenders: [
+          guest.handing(null, total / 4),
+          guest.handing('asyncify', total / 4),
+          guest.handing('wasmfx', total / 4),
+          goSide('hand', [0, total / 4], total / 4),
+        ],
+      },
+    ];
   },
 };

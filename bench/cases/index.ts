@@ -2,7 +2,7 @@ import type { Case } from '../harness.ts';
 import { depth } from './depth.ts';
 import { fetching } from './fetch.ts';
 import { greenletSwitch } from './greenlet-switch.ts';
-import { guestAlive, guestDepth, guestSpawn, guests } from './guest.ts';
+import { guestAlive, guestDepth, guestMixed, guestSpawn, guestSuite, guests } from './guest.ts';
 import { httpHello } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
@@ -44,6 +44,8 @@ export const CASES: readonly Case[] = [
   guestDepth,
   guestSpawn,
   guestAlive,
+  guestSuite,
+  guestMixed,
 ];
 
 export function findCase(name: string): Case {

@@ -22,7 +22,7 @@ async function binaryen(): Promise<any> {
 }
 
 /** A module from its text, optimised as a compiler would. */
-async function wat(text: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function wat(text: string): Promise<Uint8Array<ArrayBuffer>> {
   const b = await binaryen();
   const module = b.parseText(text);
   module.setFeatures(b.Features.All & ~(b.Features.CompactImports ?? 0));
@@ -66,7 +66,7 @@ const BODY = `(module
   (func (export "deep") (param $rounds i32) (param $place i32) (param $depth i32)
     (drop (call $down (local.get $depth) (local.get $rounds) (local.get $place)))))`;
 
-async function available(backend: BackendName): Promise<Guest> {
+export async function available(backend: BackendName): Promise<Guest> {
   const api = await guest();
   if (backend === 'wasmfx') {
     const why = api.enableWasmfx();
@@ -345,6 +345,83 @@ export function alive(backend: BackendName, n: number, what: Sleepers): Contende
   });
 }
 
+// ---- with JavaScript ------------------------------------------------------------------------------------------------
+
+const MIXED = `(module
+  (import "gevent" "yield" (func $yield))
+  (import "env" "take" (func $take (result i32)))
+  (func (export "hop") (param $n i32) (result i32)
+    (local $i i32)
+    (loop $l
+      (call $yield)
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+    (local.get $i))
+  (func (export "sum") (param $n i32) (result i32)
+    (local $sum i32)
+    (loop $l
+      (local.set $sum (i32.add (local.get $sum) (call $take)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))`;
+
+/** A generator body and a guest that yield in turn; null: two generator bodies. */
+export function hopping(backend: BackendName | null, total: number): Contender {
+  const rounds = total / 2;
+  return {
+    id: backend === null ? 'engine:wasm' : `guest:${backend}`,
+    role: 'engine',
+    async load() {
+      const { joinall, sleep, spawn } = await main();
+      const p = backend === null ? null : await mixed(backend, () => 0);
+      function* body(): Generator<any, number, any> {
+        let i = 0;
+        for (; i < rounds; ++i) yield* sleep(0);
+        return i;
+      }
+      const sample = () =>
+        timedAsync(async () => {
+          const both = [spawn(body), p === null ? spawn(body) : p.spawn('hop', rounds)];
+          await joinall(both);
+          return both.reduce((sum, it) => sum + (it.value as number), 0);
+        });
+      return { expect: total, sample };
+    },
+  };
+}
+
+/** Items through a Channel to a guest; null: to a generator body. */
+export function handing(backend: BackendName | null, total: number): Contender {
+  return {
+    id: backend === null ? 'engine:wasm' : `guest:${backend}`,
+    role: 'engine',
+    async load() {
+      const { joinall, spawn } = await main();
+      const { Channel } = (await import(moduleUrl('queue'))) as typeof import('../../ts/queue.ts');
+      const channel = new Channel<number>();
+      const p = backend === null ? null : await mixed(backend, () => channel.get());
+      function* source(): Generator<any, void, any> {
+        for (let i = 0; i < total; ++i) yield* channel.put(1);
+      }
+      function* sink(): Generator<any, number, any> {
+        let sum = 0;
+        for (let i = 0; i < total; ++i) sum += yield* channel.get();
+        return sum;
+      }
+      const sample = () =>
+        timedAsync(async () => {
+          const taking = p === null ? spawn(sink) : p.spawn('sum', total);
+          await joinall([spawn(source), taking]);
+          return taking.value as number;
+        });
+      return { expect: total, sample };
+    },
+  };
+}
+
+async function mixed(backend: BackendName, take: () => unknown) {
+  const { blocking, load } = await available(backend);
+  return load(await wat(MIXED), { backend, imports: { env: { take: blocking(take) } } });
+}
+
 // ---- Go -------------------------------------------------------------------------------------------------------------
 
 const GO = `package main
@@ -372,7 +449,23 @@ func main() {
 	}
 }`;
 
-let binary: string | undefined;
+/** Build a Go program: where it lies. */
+export function goBuild(source: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'gevent-go-'));
+  writeFileSync(join(folder, 'main.go'), source);
+  const built = spawnSync('go', ['build', '-o', 'bench', 'main.go'], {
+    cwd: folder,
+    env: { ...process.env, GOCACHE: join(tmpdir(), 'gevent-go-cache'), GO111MODULE: 'off' },
+  });
+  if (built.status !== 0) throw new Unavailable(`no Go compiler: ${built.error?.message ?? built.stderr}`);
+  return join(folder, 'bench');
+}
+
+/** Run it: two numbers on one line. */
+export function goRun(binary: string, args: readonly (string | number)[]): [number, number] {
+  const said = execFileSync(binary, args.map(String), { encoding: 'utf8' });
+  return said.split(' ').map(Number) as [number, number];
+}
 
 /** The same in Go, on one processor; a process a sample, timed by itself. */
 export function go(what: 'switch' | 'spawn', a: number, b: number): Contender {
@@ -381,19 +474,9 @@ export function go(what: 'switch' | 'spawn', a: number, b: number): Contender {
     role: 'peer',
     waits: true,
     load() {
-      if (binary === undefined) {
-        const folder = mkdtempSync(join(tmpdir(), 'gevent-go-'));
-        writeFileSync(join(folder, 'main.go'), GO);
-        const built = spawnSync('go', ['build', '-o', 'bench', 'main.go'], {
-          cwd: folder,
-          env: { ...process.env, GOCACHE: join(folder, 'cache'), GO111MODULE: 'off' },
-        });
-        if (built.status !== 0) throw new Unavailable(`no Go compiler: ${built.error?.message ?? built.stderr}`);
-        binary = join(folder, 'bench');
-      }
+      const binary = goBuild(GO);
       const sample = (): Reading => {
-        const said = execFileSync(binary as string, [what, String(a), String(b)], { encoding: 'utf8' });
-        const [count, amount] = said.split(' ').map(Number);
+        const [count, amount] = goRun(binary, [what, a, b]);
         return { count, amount };
       };
       return { expect: what === 'switch' ? Math.floor(b / a) * a : a * b, sample };

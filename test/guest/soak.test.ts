@@ -8,15 +8,22 @@ import { BACKENDS, wat } from '../support/guests.ts';
 import { leftIn, world } from '../support/worlds.ts';
 
 const SEED = Number(process.env.GEVENT_SEED ?? Math.floor(Math.random() * 2 ** 31));
-/** Guests on each backend; a stack of its own for each start costs JSPI 10 µs and more. */
-const GUESTS = Number(process.env.GEVENT_SOAK ?? 20_000);
+/** Guests on each backend, besides those that they spawn. */
+const GUESTS = Number(process.env.GEVENT_SOAK ?? 100_000);
 
 const BYTES = wat(`(module
   (import "gevent" "yield" (func $yield))
   (import "gevent" "sleep" (func $sleep (param f64)))
+  (import "gevent" "spawn" (func $spawn (param i32 i32) (result i32)))
   (import "env" "wait" (func $wait (param i32) (result i32)))
   (import "env" "plain" (func $plain (param i32)))
-  (global $ended (export "ended") (mut i32) (i32.const 0))
+  (table (export "table") 1 funcref) (elem (i32.const 0) $child)
+  (global $spawned (export "spawned") (mut i32) (i32.const 0))
+  (global $children (export "children") (mut i32) (i32.const 0))
+  ;; Ends by itself, or traps one time in four.
+  (func $child (param $seed i32)
+    (drop (call $deep (i32.and (local.get $seed) (i32.const 7)) (i32.and (i32.shr_u (local.get $seed) (i32.const 3)) (i32.const 3)) (f64.const 1)))
+    (global.set $children (i32.add (global.get $children) (i32.const 1))))
   (func $deep (param $n i32) (param $what i32) (param $x f64) (result f64)
     (if (result f64) (local.get $n)
       (then (f64.add (f64.convert_i32_s (local.get $n)) (call $deep (i32.sub (local.get $n) (i32.const 1)) (local.get $what) (f64.mul (local.get $x) (f64.const 1.5)))))
@@ -27,6 +34,11 @@ const BYTES = wat(`(module
         (if (i32.eq (local.get $what) (i32.const 3)) (then (unreachable)))
         (if (i32.eq (local.get $what) (i32.const 4)) (then (call $plain (i32.const 1)) (call $yield)))
         (if (i32.eq (local.get $what) (i32.const 5)) (then (loop $l (call $sleep (f64.const 0.01)) (br $l))))
+        (if (i32.eq (local.get $what) (i32.const 7))
+          (then
+            (global.set $spawned (i32.add (global.get $spawned) (i32.const 1)))
+            (drop (call $spawn (i32.const 0) (global.get $spawned)))
+            (call $yield)))
         (if (i32.eq (local.get $what) (i32.const 6)) (then (drop (call $wait (i32.const -1)))))
         (f64.const 0))))
   (func (export "run") (param $seed i32) (param $steps i32) (param $last i32) (result f64)
@@ -40,7 +52,6 @@ const BYTES = wat(`(module
           (f64.const 1))))
       (br_if $l (i32.gt_s (local.tee $steps (i32.sub (local.get $steps) (i32.const 1))) (i32.const 0))))
     (drop (call $deep (i32.const 3) (local.get $last) (f64.const 1)))
-    (global.set $ended (i32.add (global.get $ended) (i32.const 1)))
     (local.get $sum))
 )`);
 
@@ -54,7 +65,7 @@ function random(seed: number): (below: number) => number {
 
 test.each(BACKENDS)(
   `%s: ${GUESTS} guests at random leave nothing (seed ${SEED})`,
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (backend) => {
     const w = world('wasm', { debug: false });
     const pick = random(SEED);
@@ -113,6 +124,11 @@ test.each(BACKENDS)(
     engine.exports?.trim?.(0);
     expect(engine.exports?.live.value ?? engine.live).toBe(0);
     expect(p.instance.alive).toBe(0);
+    const { spawned, children } = p.instance.exports;
+    expect(spawned.value).toBeGreaterThan(GUESTS / 30);
+    let trapped = 0;
+    for (let seed = 1; seed <= spawned.value; ++seed) if (((seed >> 3) & 3) === 3) ++trapped;
+    expect(children.value).toBe(spawned.value - trapped);
     expect(stacksInUse()).toBe(stacks);
   },
 );

@@ -1,6 +1,7 @@
 // Which backends this process has. Never by trying what may abort it: see the comment at each.
 
 import { Emitter } from './emit.ts';
+import { guardSuspending } from './suspending.ts';
 
 export type BackendName = 'asyncify' | 'wasmfx' | 'jspi';
 
@@ -47,7 +48,20 @@ let allowed = false;
 export function enableWasmfx(): string | null {
   allowed = true;
   delete known.wasmfx;
-  return whyNot('wasmfx');
+  const why = whyNot('wasmfx');
+  if (why === null && early()) guardSuspending();
+  return why;
+}
+
+/** Its V8 is one before 15, which has ways to end the process. */
+function early(): boolean {
+  const { process, Deno } = globalThis as { process?: { versions?: Record<string, string> }; Deno?: unknown };
+  return Deno === undefined && Number.parseInt(process?.versions?.v8 ?? '15', 10) < 15;
+}
+
+/** Stack switching is on, and `switch` would end the process. */
+export function switchAborts(): boolean {
+  return allowed && whyNot('wasmfx') === null && early();
 }
 
 const NOT_ALLOWED = "it is experimental in this engine: ask for it by enableWasmfx() or backend: 'wasmfx'";

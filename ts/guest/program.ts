@@ -7,7 +7,7 @@ import { getHub, type Hub } from '../hub.ts';
 import { until } from '../until.ts';
 import { builtinOf } from './abi.ts';
 import type { Net } from './abi-sockets.ts';
-import { type BackendName, enableWasmfx, wasmfxAllowed, whyNot } from './detect.ts';
+import { type BackendName, enableWasmfx, switchAborts, wasmfxAllowed, whyNot } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
 import { needsWasm } from './engine.ts';
 import type { Limits } from './engines.ts';
@@ -18,6 +18,7 @@ import { Instance, missing } from './instance.ts';
 import { readShape, type Shape } from './read.ts';
 import { asyncify, compile, OUR, rewritten, SWITCHING, withOurExports } from './rewrite.ts';
 import { emitShims, emitSpawned, emitThunk, emitTrampolines, type ShimOf, SPAWN, type Switching } from './shims.ts';
+import { refuseSwitch } from './switches.ts';
 
 export interface LoadOptions {
   /** What the guest imports; a function is called for each instance, with that instance. */
@@ -388,18 +389,23 @@ async function loading(source: Uint8Array | WebAssembly.Module, options: LoadOpt
   const bytes = source instanceof Uint8Array ? source : null;
   const shape = bytes === null ? null : withStackPointer(readShape(bytes), options.stackPointer);
   if (options.backend === 'wasmfx') enableWasmfx();
-  const choice = await choose(shape, options);
-  const { backend } = choice;
+  // Only with types of continuations, which are read as types of the collector.
+  if (bytes !== null && shape?.collected && switchAborts()) refuseSwitch(bytes);
+  let choice = await choose(shape, options);
   let ready: Uint8Array<ArrayBuffer> | null = null;
-  if (bytes !== null && shape !== null) {
-    if (backend !== 'asyncify') ready = withOurExports(bytes, shape);
-    else
-      ready = await asyncify(bytes, {
-        blocking: blockingIn(shape, options),
-        shape,
-        ...(options.cache === undefined ? {} : { cache: options.cache }),
-      });
+  if (choice.backend === 'asyncify' && bytes !== null && shape !== null) {
+    const { cache } = options;
+    try {
+      const blocking = blockingIn(shape, options);
+      ready = await asyncify(bytes, { blocking, shape, ...(cache === undefined ? {} : { cache }) });
+    } catch (error) {
+      const auto = (options.backend ?? 'auto') === 'auto';
+      if (!auto || !(error instanceof GuestError) || error.code !== 'GEVENT_GUEST_NOT_REWRITABLE') throw error;
+      choice = await choose(shape, options, error.message);
+    }
   }
+  const { backend } = choice;
+  if (backend !== 'asyncify' && bytes !== null && shape !== null) ready = withOurExports(bytes, shape);
   const module = ready === null ? (source as WebAssembly.Module) : await compile(ready);
   const final = ready === null ? null : backend === 'asyncify' ? readShape(ready) : shape;
   const stack = shape?.stackPointer;
@@ -455,7 +461,8 @@ function imported(options: LoadOptions): Imports {
 
 const LARGE = 100_000;
 
-async function choose(shape: Shape | null, options: LoadOptions): Promise<Choice> {
+/** `refused`: why it could not be rewritten, if that was tried. */
+async function choose(shape: Shape | null, options: LoadOptions, refused?: string): Promise<Choice> {
   const asked = options.backend ?? 'auto';
   const done = shape === null ? null : rewritten(shape);
   const others: Partial<Record<BackendName, string>> = {};
@@ -475,8 +482,8 @@ async function choose(shape: Shape | null, options: LoadOptions): Promise<Choice
     return take('asyncify', 'the module was rewritten for it ahead of time');
   }
   const large = shape !== null && shape.size > LARGE;
-  const refusedBy = shape?.collected ? 'it has types of the garbage collector' : null;
-  if (refusedBy !== null) others.asyncify ??= `${refusedBy}, which asyncify does not know`;
+  if (shape?.collected) others.asyncify ??= 'it has types of the garbage collector, which asyncify does not know';
+  if (refused !== undefined) others.asyncify ??= refused;
   if (others.asyncify === undefined && !large) {
     if (await canRewrite(shape as Shape, options))
       return take('asyncify', 'the module is small, and every engine switches it in 20 ns');
@@ -488,7 +495,7 @@ async function choose(shape: Shape | null, options: LoadOptions): Promise<Choice
     return take('wasmfx', large ? 'the module is large, and runs as it is' : 'it runs as it is');
   if (others.jspi === undefined)
     return take('jspi', large ? 'the module is large, and runs as it is' : 'it runs as it is');
-  if (large && refusal('asyncify', shape) === null) {
+  if (large && refused === undefined && refusal('asyncify', shape) === null) {
     delete others.asyncify;
     return take('asyncify', 'there is no other here, though rewriting takes seconds');
   }
