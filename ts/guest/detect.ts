@@ -1,7 +1,6 @@
 // Which backends this process has. Never by trying what may abort it: see the comment at each.
 
 import { Emitter } from './emit.ts';
-import { guardSuspending } from './suspending.ts';
 
 export type BackendName = 'asyncify' | 'wasmfx' | 'jspi';
 
@@ -48,13 +47,11 @@ let allowed = false;
 export function enableWasmfx(): string | null {
   allowed = true;
   delete known.wasmfx;
-  const why = whyNot('wasmfx');
-  if (why === null && early()) guardSuspending();
-  return why;
+  return whyNot('wasmfx');
 }
 
-/** Its V8 is one before 15, which has ways to end the process. */
-function early(): boolean {
+/** Its V8 is one before 15, which has more ways to end the process by stack switching. */
+export function early(): boolean {
   const { process, Deno } = globalThis as { process?: { versions?: Record<string, string> }; Deno?: unknown };
   return Deno === undefined && Number.parseInt(process?.versions?.v8 ?? '15', 10) < 15;
 }

@@ -23,7 +23,6 @@ import { GuestGreenlet } from './guest-greenlet.ts';
 import type { Instance } from './instance.ts';
 import { ARGUMENTS, type Switching } from './shims.ts';
 import { giveStack, noStack, takeStack } from './stacks.ts';
-import { below } from './suspending.ts';
 
 /** What runs the guests of one backend on one hub. */
 export interface Engine {
@@ -84,7 +83,6 @@ export class NativeEngine implements Engine, Fires<Hub> {
   readonly instances: (Instance | null)[] = [];
   /** For the text of an error. */
   maxStacks = 0;
-  readonly #wasmfx: boolean;
   readonly #freeEntries: number[] = [];
   #entryTop = 1;
   #records: Int32Array;
@@ -93,7 +91,6 @@ export class NativeEngine implements Engine, Fires<Hub> {
   constructor(hub: Hub, backend: Switching, module: WebAssembly.Module) {
     this.hub = hub;
     this.backend = backend;
-    this.#wasmfx = backend === 'wasmfx';
     const native = hub.core.native;
     if (native === undefined) throw needsWasm(hub);
     const js = {
@@ -232,20 +229,16 @@ export class NativeEngine implements Engine, Fires<Hub> {
     const { hub, exports } = this;
     hub.cur = slot;
     const budget = hub.core.words[BUDGET];
-    const before = below.wasmfx;
-    below.wasmfx = this.#wasmfx;
     let ended: number;
     try {
       ended = alone ? exports.runOne(slot) : exports.run(slot);
     } catch (error) {
-      below.wasmfx = before;
       hub.cur = NIL;
       // runOne had set it to nought, and could not put it back.
       if (alone) hub.core.words[BUDGET] = budget;
       this.#failed(error);
       return;
     }
-    below.wasmfx = before;
     hub.cur = NIL;
     if (ended >= 0) this.#ended(ended);
   }

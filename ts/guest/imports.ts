@@ -54,11 +54,16 @@ const directs = new WeakSet<object>();
 /**
  * An import that is linked as it is, which saves 4 ns a call: `fn` must not use gevent, nor call back into the guest what
  * might block. Exports of other modules are such functions.
+ *
+ * A table of functions has to be marked so for guests on wasmfx, on V8 before 15: none of its functions may be one that JSPI suspends
+ * (an import made by `WebAssembly.Suspending`), at which the engine would end the process.
  */
-export function direct<F extends (...args: any[]) => unknown>(fn: F): F {
-  if (typeof fn !== 'function') throw new TypeError(`direct(fn): expected a function, got ${describe(fn)}`);
-  directs.add(fn);
-  return fn;
+export function direct<F extends ((...args: any[]) => unknown) | WebAssembly.Table>(it: F): F {
+  if (typeof it !== 'function' && !((it as unknown) instanceof WebAssembly.Table)) {
+    throw new TypeError(`direct(fn): expected a function or a table, got ${describe(it)}`);
+  }
+  directs.add(it);
+  return it;
 }
 
 export function isDirect(fn: object): boolean {

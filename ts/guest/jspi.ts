@@ -19,7 +19,6 @@ import { cannotSwitch, type Engine } from './engine.ts';
 import { fromGuest } from './errors.ts';
 import type { GuestGreenlet } from './guest-greenlet.ts';
 import { giveStack, noStack, takeStack } from './stacks.ts';
-import { mindWasmfx } from './suspending.ts';
 
 /** Ends the wait of an import. */
 export interface Settle {
@@ -198,7 +197,6 @@ export class JspiEngine implements Engine {
   blocking(fn: (...args: any[]) => unknown, what: string): (...args: any[]) => unknown {
     const { hub } = this;
     return (...args) => {
-      mindWasmfx();
       const g = this.running;
       const outcome = this.#as(g, () => fn.apply(g ?? undefined, args));
       const op = isOperation(outcome) ? outcome : isThenable(outcome) ? until(outcome) : null;

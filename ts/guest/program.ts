@@ -7,7 +7,7 @@ import { getHub, type Hub } from '../hub.ts';
 import { until } from '../until.ts';
 import { builtinOf } from './abi.ts';
 import type { Net } from './abi-sockets.ts';
-import { type BackendName, enableWasmfx, switchAborts, wasmfxAllowed, whyNot } from './detect.ts';
+import { type BackendName, early, enableWasmfx, switchAborts, wasmfxAllowed, whyNot } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
 import { needsWasm } from './engine.ts';
 import type { Limits } from './engines.ts';
@@ -229,6 +229,8 @@ export class Program {
       values.push(value);
       names.push(key);
     };
+    const risk = this.backend === 'wasmfx' ? riskOf(this.shape as Shape, given) : null;
+    if (risk !== null) throw new GuestError('GEVENT_GUEST_IMPORT', `${this.name}: ${risk}`);
     for (const { module, name, kind, signature } of this.shape?.imports ?? []) {
       if (kind !== Extern.FUNC) continue;
       const key = `${module}.${name}`;
@@ -464,16 +466,18 @@ const LARGE = 100_000;
 /** `refused`: why it could not be rewritten, if that was tried. */
 async function choose(shape: Shape | null, options: LoadOptions, refused?: string): Promise<Choice> {
   const asked = options.backend ?? 'auto';
+  const given = shape === null ? {} : imported(options);
   const done = shape === null ? null : rewritten(shape);
   const others: Partial<Record<BackendName, string>> = {};
   if (asked !== 'auto') {
     const why =
-      refusal(asked, shape) ?? (done !== null && asked !== 'asyncify' ? 'the module is rewritten for asyncify' : null);
+      refusal(asked, shape, given) ??
+      (done !== null && asked !== 'asyncify' ? 'the module is rewritten for asyncify' : null);
     if (why !== null) throw noBackend({ [asked]: why });
     return { backend: asked, reason: 'it was asked for', others };
   }
   for (const backend of BACKENDS) {
-    const why = refusal(backend, shape);
+    const why = refusal(backend, shape, given);
     if (why !== null) others[backend] = why;
   }
   const take = (backend: BackendName, reason: string): Choice => ({ backend, reason, others });
@@ -495,17 +499,30 @@ async function choose(shape: Shape | null, options: LoadOptions, refused?: strin
     return take('wasmfx', large ? 'the module is large, and runs as it is' : 'it runs as it is');
   if (others.jspi === undefined)
     return take('jspi', large ? 'the module is large, and runs as it is' : 'it runs as it is');
-  if (large && refused === undefined && refusal('asyncify', shape) === null) {
+  if (large && refused === undefined && refusal('asyncify', shape, given) === null) {
     delete others.asyncify;
     return take('asyncify', 'there is no other here, though rewriting takes seconds');
   }
   throw noBackend(others);
 }
 
-function refusal(backend: BackendName, shape: Shape | null): string | null {
+function refusal(backend: BackendName, shape: Shape | null, given: Imports): string | null {
   if (backend !== 'jspi' && shape === null) return 'the bytes are needed, a compiled module was given';
   if (backend === 'wasmfx' && !wasmfxAllowed()) return whyNot('wasmfx');
-  return whyNot(backend);
+  return whyNot(backend) ?? (backend === 'wasmfx' ? riskOf(shape as Shape, given) : null);
+}
+
+// A function that JSPI suspends, called on a stack of wasmfx with no JavaScript frame between, is a segmentation fault of V8
+// 14.6, before any code of ours. A function that is imported gets such a frame; those of a table cannot, and nobody sees what they are.
+function riskOf(shape: Shape, given: Imports): string | null {
+  if (!early()) return null;
+  const at = shape.imports.find(({ functions, module, name }) => {
+    const value = given[module]?.[name];
+    return functions === true && value instanceof WebAssembly.Table && !isDirect(value);
+  });
+  return at === undefined
+    ? null
+    : `it imports the table ${at.module}.${at.name} of functions, and V8 before 15 ends the process if JSPI suspends one of them: give direct(table) if it suspends none`;
 }
 
 async function canRewrite(_shape: Shape, _options: LoadOptions): Promise<boolean> {

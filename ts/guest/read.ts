@@ -12,6 +12,8 @@ export interface ImportOf {
   readonly kind: number;
   /** Of a function. */
   readonly signature: Signature | null;
+  /** A table that may hold functions. */
+  readonly functions?: boolean;
 }
 
 export interface ExportOf {
@@ -168,12 +170,13 @@ export function readShape(bytes: Uint8Array): Shape {
         const name = section.name();
         const kind = section.byte();
         let signature: Signature | null = null;
+        let holdsFunctions = false;
         if (kind === Extern.FUNC) {
           const type = section.u32();
           functions.push(type);
           signature = types[type] ?? null;
         } else if (kind === Extern.TABLE) {
-          section.valueType();
+          holdsFunctions = section.valueType() !== Type.EXTERNREF;
           section.limits();
           ++tables;
         } else if (kind === Extern.MEMORY) {
@@ -187,7 +190,7 @@ export function readShape(bytes: Uint8Array): Shape {
           section.u32();
           tags = true;
         } else throw malformed(`an import of kind ${kind}`);
-        imports.push({ module, name, kind, signature });
+        imports.push({ module, name, kind, signature, functions: holdsFunctions });
       }
     } else if (id === 3) {
       for (let left = section.count(); left > 0; --left) functions.push(section.u32());
