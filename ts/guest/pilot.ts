@@ -15,9 +15,8 @@ export interface Pilot {
   readonly added: readonly Added[];
 }
 
-/** A function more: needs what is exported as `of`, declared so, and is exported as `name` and called so. */
+/** A function more: needs something that is declared so, and is exported as `name` and called so. */
 interface Added {
-  readonly of: string;
   readonly declaration: string;
   readonly name: string;
   readonly text: string;
@@ -27,7 +26,6 @@ interface Added {
 export const runner = (name: string): string => `gevent:run:${name}`;
 /** The export by which the engine starts what guests spawn. */
 export const SPAWNED = 'gevent:spawned';
-const OUR_TABLE = 'gevent:table';
 const OUR_SP = 'gevent:sp';
 
 const IMPORTS = `
@@ -64,7 +62,6 @@ const YIELDS = `
 const BLOCK = '(i32.load $gevent:records (i32.shl (global.get $gevent:cur) (i32.const 4)))';
 
 const SPAWNS: Added = {
-  of: OUR_TABLE,
   declaration: '(import "gevent" "table" (table $"@gevent:table" 0 funcref))',
   name: SPAWNED,
   text: `(func $${SPAWNED}
@@ -92,7 +89,6 @@ function thunk(of: string, { params, results }: Signature, withStack: boolean): 
   const after = withStack ? `(i32.store $__gevent_frames ${BLOCK} (global.get $"@${OUR_SP}"))` : '';
   const name = runner(of);
   return {
-    of,
     declaration: `(import "gevent" "f" (func $"@${of}" (param ${names.join(' ')}) ${result}))`,
     name,
     text: `(func $"${name}" ${before} ${run[0] ?? call} ${after})`,

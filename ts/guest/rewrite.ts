@@ -219,16 +219,16 @@ function rewriteAll(b: any, bytes: Uint8Array, work: Work): Uint8Array<ArrayBuff
     const inside = (name: string) => b.getExportInfo(module.getExport(name)).value as string;
     const named = (line: string) =>
       line.replaceAll(/@([^"]+)/g, (_, name) => inside(name).replaceAll(/[\\"]/g, (char) => `\\${char}`));
-    let text = named(pilot.imports);
-    const declared = new Set();
+    // Two exports may be one function.
+    const declared = new Set<string>();
     let functions = '';
-    for (const { of, declaration, text: one } of pilot.added) {
-      // Two exports may be one function.
-      if (!declared.has(inside(of))) text += named(declaration);
-      declared.add(inside(of));
+    for (const { declaration, text: one } of pilot.added) {
+      declared.add(named(declaration));
       functions += named(one);
     }
-    const donor = b.parseText(`(module ${text} ${pilot.yields ?? ''} ${functions})`);
+    const donor = b.parseText(
+      `(module ${named(pilot.imports)} ${[...declared].join(' ')} ${pilot.yields ?? ''} ${functions})`,
+    );
     const copy = (from: string, as: string) => {
       const { vars, body } = b.getFunctionInfo(donor.getFunction(from));
       module.addFunction(as, b.none, b.none, vars, module.copyExpression(body));
