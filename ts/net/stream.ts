@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { describe } from '../core/clock.ts';
+import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Operation, SingleUse } from '../hub/operation.ts';
 import type { Limit } from '../timeout.ts';
@@ -45,7 +46,7 @@ class Decoded<T> extends Operation<T> {
   }
 
   begin(hub: Hub, slot: number): boolean {
-    hub.debug.consumed(this.#inner);
+    if (debugging) hub.debug.consumed(this.#inner);
     return this.#inner.begin(hub, slot);
   }
 
@@ -324,7 +325,7 @@ class Collected extends SingleUse<number> {
     const send = this.#file.$collect(this.#bytes, this.#flush);
     this.#send = send;
     if (send === null) return true;
-    hub.debug.consumed(send);
+    if (debugging) hub.debug.consumed(send);
     if (this.#limit !== undefined) send.$limit(this.#limit);
     return send.begin(hub, slot);
   }

@@ -41,12 +41,10 @@ function* collect(file: FileObjectPosix, into: Buffer[]): Generator<Park, void, 
   }
 }
 
-function* supply(stdin: FileObjectPosix, input: Data | null): Generator<Park, void, any> {
+function* supply(stdin: FileObjectPosix, input: Data): Generator<Park, void, any> {
   try {
-    if (input !== null) {
-      yield* stdin.write(input);
-      yield* stdin.flush();
-    }
+    yield* stdin.write(input);
+    yield* stdin.flush();
   } catch (error) {
     if (!PEER_GONE.includes((error as { code?: string }).code ?? '')) throw error;
   } finally {
@@ -69,8 +67,9 @@ export class Talk {
   constructor(hub: Hub, { stdin, stdout, stderr }: Pipes, input: Data | null, text: TextOptions | null) {
     this.#text = text;
     const greenlets: Greenlet<void>[] = [];
-    if (stdin !== null && !stdin.closed) {
-      const writing = hub.spawn(supply, stdin, input);
+    if (stdin !== null && !stdin.closed && input === null) stdin.close();
+    else if (stdin !== null && !stdin.closed) {
+      const writing = hub.spawn(supply, stdin, input as Data);
       writing.$quiet = true;
       greenlets.push(writing);
     }

@@ -7,7 +7,7 @@ import { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { describe } from '../core/clock.ts';
 import { Framed } from '../framed.ts';
-import { active } from '../hub/current.ts';
+import { active, debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
 import { type Park, RESUME } from '../hub/protocol.ts';
@@ -63,7 +63,7 @@ class Turn<R> extends Framed<R> {
       const now = this.#now();
       if (now !== null) {
         this.use();
-        active.debug.consumed(this);
+        if (debugging) active.debug.consumed(this);
         return { done: true, value: now };
       }
     }

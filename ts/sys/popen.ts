@@ -9,6 +9,7 @@ import type { Readable } from 'node:stream';
 import { describe } from '../core/clock.ts';
 import { AsyncResult } from '../event.ts';
 import { Framed } from '../framed.ts';
+import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { signalName } from '../hub/loop.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
@@ -343,7 +344,7 @@ class WaitForEnd extends SingleUse<number> {
 
   begin(hub: Hub, slot: number): boolean {
     this.use();
-    hub.debug.consumed(this.#inner);
+    if (debugging) hub.debug.consumed(this.#inner);
     if (this.#popen.returncode !== null) return true;
     this.#begun = true;
     return this.#inner.begin(hub, slot);
