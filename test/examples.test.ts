@@ -77,6 +77,25 @@ describe('examples', { timeout: 60_000 }, () => {
     });
   });
 
+  test('cpython: interpreters sleep at the same time, and one gets its lines from a queue', async () => {
+    const { stdout, ...rest } = await run('cpython', '3', '0.3');
+    expect(rest).toMatchObject(clean);
+    const [names, took, ...talk] = stdout.split('\n');
+    expect(names).toBe('#1 #2 #3 ');
+    expect(took).toMatch(/^3 interpreters slept 0\.3 s each, in \d+\.\d s, by (wasmfx|jspi)$/);
+    expect(talk).toEqual([
+      'javascript: 2 ** 100',
+      'python: 1267650600228229401496703205376',
+      'javascript: sum(range(1000))',
+      'python: 499500',
+      'javascript: "gevent"[::-1]',
+      'python: tneveg',
+      'python: bye',
+      'exit code 0',
+      '',
+    ]);
+  });
+
   test('three-languages: C, AssemblyScript and JavaScript pass items through channels', async () => {
     expect(await run('three-languages')).toMatchObject({
       ...clean,

@@ -16,6 +16,7 @@ import { event, links, local, queue, semaphore, waiters } from './sync.ts';
 import { tcpConnections, tcpEcho } from './tcp.ts';
 import { timers } from './timers.ts';
 import { websocketEcho } from './websocket.ts';
+import { guestWasi } from './wasi.ts';
 
 export const CASES: readonly Case[] = [
   switching,
@@ -46,6 +47,7 @@ export const CASES: readonly Case[] = [
   guestAlive,
   guestSuite,
   guestMixed,
+  guestWasi,
 ];
 
 export function findCase(name: string): Case {
