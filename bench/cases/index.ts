@@ -15,8 +15,8 @@ import { switching } from './switch.ts';
 import { event, links, local, queue, semaphore, waiters } from './sync.ts';
 import { tcpConnections, tcpEcho } from './tcp.ts';
 import { timers } from './timers.ts';
+import { guestPython, guestWasi } from './wasi.ts';
 import { websocketEcho } from './websocket.ts';
-import { guestWasi } from './wasi.ts';
 
 export const CASES: readonly Case[] = [
   switching,
@@ -48,6 +48,7 @@ export const CASES: readonly Case[] = [
   guestSuite,
   guestMixed,
   guestWasi,
+  guestPython,
 ];
 
 export function findCase(name: string): Case {

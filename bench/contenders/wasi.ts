@@ -93,9 +93,10 @@ function python(): Uint8Array<ArrayBuffer> {
   }
 }
 
-const SLEEPER = 'import time\nfor _ in range(5): time.sleep(0.2)\nprint("awake")';
-/** When all of them surely sleep, and none is through. */
-const ASLEEP_MS = 1000;
+/** A second in five parts; or long enough that all sleep at the same time, and are looked at then. */
+const sleeper = (measure: Measure): string =>
+  `import time\nfor _ in range(5): time.sleep(${measure === 'time' ? 0.2 : 0.8})\nprint("awake")`;
+const ASLEEP_MS = 3500;
 
 /** `n` interpreters that sleep a second: how long that takes, or what each of them takes. */
 export function pythons(backend: BackendName, n: number, measure: Measure): Contender {
@@ -107,9 +108,9 @@ export function pythons(backend: BackendName, n: number, measure: Measure): Cont
       const { loadWasi, runWasi, joinall } = await available(backend);
       const program = await loadWasi(python(), { backend });
       // Code is compiled when it is first run: that is no interpreter's own.
-      await runWasi(program, { args: ['python', '-c', SLEEPER], stdout: 'collect' }).get();
-      const start = () =>
-        Array.from({ length: n }, () => runWasi(program, { args: ['python', '-c', SLEEPER], stdout: 'collect' }));
+      const one = () => runWasi(program, { args: ['python', '-c', sleeper(measure)], stdout: 'collect' });
+      await one().get();
+      const start = () => Array.from({ length: n }, one);
       const ended = (all: { out: string }[]) => all.filter(({ out }) => out === 'awake\n').length;
       const sample = async (): Promise<Reading> => {
         const before = process.memoryUsage().rss;
@@ -131,12 +132,26 @@ export function pythons(backend: BackendName, n: number, measure: Measure): Cont
   };
 }
 
+// uvwasi takes the absolute deadlines of Python's sleep for spans (hours): that one call is by hand.
 const THREAD = `
   const { parentPort, workerData } = require('node:worker_threads');
   const { WASI } = require('node:wasi');
-  process.removeAllListeners('warning');
   const wasi = new WASI({ version: 'preview1', args: ['python', '-c', workerData.code], returnOnExit: true });
-  const instance = new WebAssembly.Instance(workerData.module, wasi.getImportObject());
+  const imports = wasi.getImportObject();
+  let memory;
+  const quiet = new Int32Array(new SharedArrayBuffer(4));
+  imports.wasi_snapshot_preview1.poll_oneoff = (at, events, count, stored) => {
+    const view = new DataView(memory.buffer);
+    const absolute = view.getUint16(at + 40, true) & 1;
+    const ms = Number(view.getBigUint64(at + 24, true) - (absolute ? process.hrtime.bigint() : 0n)) / 1e6;
+    Atomics.wait(quiet, 0, 0, Math.max(0, ms));
+    new Uint8Array(memory.buffer, events, 32).fill(0);
+    view.setBigUint64(events, view.getBigUint64(at, true), true);
+    view.setUint32(stored, 1, true);
+    return 0;
+  };
+  const instance = new WebAssembly.Instance(workerData.module, imports);
+  memory = instance.exports.memory;
   parentPort.postMessage(wasi.start(instance));`;
 
 /** The same as one does it without us: node:wasi, which blocks its thread, in a thread each. */
@@ -148,7 +163,7 @@ export function threads(n: number, measure: Measure): Contender {
     async load() {
       const { Worker } = await import('node:worker_threads');
       const module = await WebAssembly.compile(python());
-      const code = SLEEPER.replace(/print.*/, '');
+      const code = sleeper(measure).replace(/print.*/, '');
       const one = () =>
         new Promise<number>((resolve, reject) => {
           const worker = new Worker(THREAD, { eval: true, workerData: { module, code }, stderr: true });
