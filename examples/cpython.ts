@@ -4,7 +4,7 @@
 //     npm run example cpython [interpreters] [seconds]
 
 import { readFile } from 'node:fs/promises';
-import { joinall, sleep, spawn } from 'gevent-wasm';
+import { joinall, spawn } from 'gevent-wasm';
 import { enableWasmfx } from 'gevent-wasm/guest';
 import { Queue } from 'gevent-wasm/queue';
 import { loadWasi, runWasi } from 'gevent-wasm/wasi';
@@ -37,19 +37,22 @@ console.log(`${count} interpreters slept ${seconds} s each, in ${took.toFixed(1)
 const READER = `
 import sys
 for line in sys.stdin:
-    print("python:", eval(line), flush=True)
+    sys.stdout.write(f"python: {eval(line)}\\n")
+    sys.stdout.flush()
 print("python: bye")
 `;
 
 const lines = new Queue<string>();
 const reader = runWasi(python, { args: ['python', '-c', READER], stdin: lines, stdout: 'pipe' });
-spawn(function* () {
+const answers = reader.stdout as Queue<Uint8Array>;
+const talk = spawn(function* () {
   for (const line of ['2 ** 100', 'sum(range(1000))', '"gevent"[::-1]']) {
     console.log(`javascript: ${line}`);
     yield* lines.put(`${line}\n`);
-    yield* sleep(seconds / 10);
+    process.stdout.write(yield* answers.get());
   }
   lines.shutdown();
+  process.stdout.write(yield* answers.get());
+  return yield* reader.get();
 });
-for await (const bytes of reader.stdout ?? []) process.stdout.write(bytes);
-console.log(`exit code ${await reader.get()}`);
+console.log(`exit code ${await talk.get()}`);
