@@ -101,3 +101,40 @@ function clang(source: string, flags: readonly string[]): Uint8Array<ArrayBuffer
     rmSync(folder, { recursive: true });
   }
 }
+
+const RUSTC = ['rustc', '/usr/bin/rustc'].find((name) => {
+  try {
+    const root = execFileSync(name, ['--print', 'sysroot'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return existsSync(join(root.trim(), 'lib/rustlib/wasm32-unknown-unknown'));
+  } catch {
+    return false;
+  }
+});
+
+/** True if Rust can be compiled to WebAssembly here. */
+export const hasRust = RUSTC !== undefined;
+
+/** A module from Rust: `files` by name, of which `guest.rs` is the root. */
+export function rust(files: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer> {
+  const folder = mkdtempSync(join(tmpdir(), 'gevent-guest-'));
+  try {
+    for (const [name, source] of Object.entries(files)) writeFileSync(join(folder, name), source);
+    const flags = ['-C', 'lto', '-C', 'opt-level=s', '-C', 'strip=debuginfo', '-D', 'warnings'];
+    execFileSync(
+      RUSTC as string,
+      [
+        '--edition=2021',
+        '--target=wasm32-unknown-unknown',
+        '--crate-type=cdylib',
+        ...flags,
+        'guest.rs',
+        '-o',
+        'guest.wasm',
+      ],
+      { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    return new Uint8Array(readFileSync(join(folder, 'guest.wasm')));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
