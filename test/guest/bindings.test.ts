@@ -16,6 +16,7 @@ import { realWorld } from '../support/real.ts';
 import { leftIn, type World, world } from '../support/worlds.ts';
 
 const BINDINGS = join(import.meta.dirname, '../../ts/guest/bindings');
+const FLAGS = ['-Wl,--export-table', '-I', BINDINGS];
 const PROGRAMS = join(import.meta.dirname, 'programs');
 const HEADER = readFileSync(join(BINDINGS, 'gevent.h'), 'utf8');
 const CRATE = readFileSync(join(BINDINGS, 'gevent.rs'), 'utf8');
@@ -43,9 +44,9 @@ test.skipIf(!hasClang)('gevent.h declares every import with its type, for C and 
   );
   const uses = names.map((name) => `(void *)${name}`).join(',');
   const source = `#include "gevent.h"\nvoid *const all[] = {${uses}};\n__attribute__((export_name("f"))) void *const *f(void) { return all; }`;
-  expect(imported(c(source, '-Wall', '-Wextra', '-Werror', '-I', BINDINGS))).toEqual(ALL);
+  expect(imported(c(source, '-Wall', '-Wextra', '-Werror', ...FLAGS))).toEqual(ALL);
   const plus = `#include "gevent.h"\nextern "C" GEVENT_EXPORT("f") void f() { gevent_sleep(1); }`;
-  expect(Object.keys(imported(c(plus, '-x', 'c++', '-Wall', '-Werror', '-I', BINDINGS)))).toEqual(['sleep']);
+  expect(Object.keys(imported(c(plus, '-x', 'c++', '-Wall', '-Werror', ...FLAGS)))).toEqual(['sleep']);
 });
 
 test.skipIf(!hasRust)('gevent.rs declares every import with its type', () => {
@@ -67,7 +68,7 @@ const LANGUAGES: readonly Language[] = [
   {
     name: 'C',
     there: hasClang,
-    compile: () => c(readFileSync(join(PROGRAMS, 'guest.c'), 'utf8'), '-I', BINDINGS),
+    compile: () => c(readFileSync(join(PROGRAMS, 'guest.c'), 'utf8'), ...FLAGS),
   },
   {
     name: 'Rust',
@@ -106,7 +107,10 @@ describe.each(LANGUAGES)('$name', ({ name, there, compile }) => {
       const reader = w.hub.spawn(function* () {
         for (let i = 0; i < 3; ++i) said.push(new TextDecoder().decode(yield* back.get()));
       });
-      for (const word of ['one', 'Two', '3 x']) await there_.put(word).then();
+      for (const word of ['one', 'Two', '3 x']) {
+        await there_.put(word).then();
+        await w.clock.advanceAsync(0);
+      }
       there_.shutdown();
       await w.clock.advanceAsync(0);
       expect([said, g.value, reader.dead, back.isShutdown]).toEqual([['ONE', 'TWO', '3 X'], 3, true, true]);
@@ -196,7 +200,7 @@ test.skipIf(!hasWasi).each(BACKENDS)(
       printf("sum %g\\n", sum);
       return 0;
     }`;
-    const program = await loadWasi(wasi(source, '-Wl,--strip-debug', '-I', BINDINGS), { backend });
+    const program = await loadWasi(wasi(source, '-Wl,--strip-debug', ...FLAGS), { backend });
     const p = runWasi(program, { stdout: 'collect' });
     expect([await p.get(), p.out]).toEqual([0, 'child 1\nchild 2\nchild 3\nsum 6\n']);
   },

@@ -11,7 +11,7 @@ import { jspi } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
 import { type Engine, NativeEngine } from './engine.ts';
 import { engineOf } from './engines.ts';
-import { GuestError } from './errors.ts';
+import { fromGuest, GuestError } from './errors.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
 import { Handles } from './handles.ts';
 import { Blocking, type Imports, type ImportValue, isDirect } from './imports.ts';
@@ -76,9 +76,7 @@ export class Instance {
       instance = new WebAssembly.Instance(program.module, linked);
     } catch (error) {
       if (this.engine instanceof NativeEngine && this.#number > 0) this.#forget(this.engine);
-      throw error instanceof WebAssembly.LinkError
-        ? new GuestError('GEVENT_GUEST_IMPORT', `${this.name}: ${error.message}`, { cause: error })
-        : error;
+      throw notInstantiated(this.name, error);
     }
     this.#raw = instance.exports;
     this.#exports = Object.fromEntries(
@@ -177,7 +175,7 @@ export class Instance {
         if (!(table instanceof WebAssembly.Table)) {
           throw new GuestError(
             'GEVENT_GUEST_IMPORT',
-            `${this.name} imports gevent.spawn, and has no table of functions (AssemblyScript drops it without asc --exportTable)`,
+            `${this.name} imports gevent.spawn, and has no table of functions (is the table exported? asc --exportTable, clang -Wl,--export-table)`,
           );
         }
         const made = new WebAssembly.Instance(program.spawnedModule(), {
@@ -233,7 +231,7 @@ export class Instance {
       if (typeof run !== 'function') {
         throw new GuestError(
           'GEVENT_GUEST_IMPORT',
-          `${this.name}: gevent.spawn(${fn}): no such function in its table (AssemblyScript drops it without asc --exportTable)`,
+          `${this.name}: gevent.spawn(${fn}): no such function in its table (is the table exported? asc --exportTable, clang -Wl,--export-table)`,
         );
       }
       entry = this.#open(key, run, { params: [Type.I32], results: [] });
@@ -521,4 +519,16 @@ export function missing(name: string, what: string): GuestError {
     'GEVENT_GUEST_IMPORT',
     `${name} imports the function ${what}, and load({ imports }) gives none`,
   );
+}
+
+/** Why there is no instance. */
+function notInstantiated(name: string, error: unknown): unknown {
+  if (error instanceof WebAssembly.LinkError) {
+    return new GuestError('GEVENT_GUEST_IMPORT', `${name}: ${error.message}`, { cause: error });
+  }
+  if (error instanceof RangeError && /memory|table/i.test(error.message)) {
+    return new GuestError('GEVENT_GUEST_MEMORY', `${name}: ${error.message}`, { cause: error });
+  }
+  // A segment that does not fit, or a start function.
+  return fromGuest(name, error);
 }

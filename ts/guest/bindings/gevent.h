@@ -1,8 +1,10 @@
 /*
  * gevent.h: what C and C++ guests of gevent-wasm can import. docs/guest-imports.md says what each function does.
  *
- *     clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry -I node_modules/gevent-wasm/ts/guest/bindings guest.c -o guest.wasm
- *     clang --target=wasm32-wasi -O2 -I node_modules/gevent-wasm/ts/guest/bindings program.c -o program.wasm
+ *     clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry,--export-table -I node_modules/gevent-wasm/ts/guest/bindings guest.c -o guest.wasm
+ *     clang --target=wasm32-wasi -O2 -Wl,--export-table -I node_modules/gevent-wasm/ts/guest/bindings program.c -o program.wasm
+ *
+ * --export-table is for gevent_spawn: clang runs wasm-opt where it finds one, which drops a table that nothing seems to use.
  *
  * No C library is needed, and nothing is linked: the functions are imports, and one that is not called is not imported.
  *

@@ -193,6 +193,7 @@ export class WasiProcess extends Greenlet<number> {
       throw error;
     } finally {
       limit?.cancel();
+      started?.instance.close();
       started?.system.end(end);
       setup.never();
     }
@@ -335,6 +336,7 @@ function* reacting(
     }
     return new WasiReactor(started, setup);
   } catch (error) {
+    started.instance.close();
     started.system.end(error);
     throw error;
   }
