@@ -34,6 +34,9 @@ interface Open extends Entry {
   index: number;
 }
 
+/** What Binaryen adds for runtimes other than ours: called, they would leave the engine in a state of their own. */
+const ASYNCIFYS = /^asyncify_(st(art|op)_(un|re)wind|get_state)$/;
+
 /** Instances with nobody in them that keep their places in the engine's table, so that the next spawn need not take new ones. */
 const IDLE = 64;
 const idle = new WeakMap<Engine, Set<Instance>>();
@@ -80,7 +83,7 @@ export class Instance {
     }
     this.#raw = instance.exports;
     this.#exports = Object.fromEntries(
-      Object.entries(instance.exports).filter(([name]) => !name.startsWith('gevent:')),
+      Object.entries(instance.exports).filter(([name]) => !name.startsWith('gevent:') && !ASYNCIFYS.test(name)),
     );
     this.#after?.();
     const sp = program.stackPointer;
