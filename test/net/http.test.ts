@@ -469,6 +469,28 @@ describe.each(CORES)('HTTPServer on the %s core', (core) => {
     expect(ended).toEqual([true]);
   });
 
+  test('who sends his head or his body too slowly is answered 408, and his handler hears that he is gone', async () => {
+    realWorld(core);
+    const ends: string[] = [];
+    const server = await serving(
+      function* (request: Request) {
+        try {
+          return new Light(String((yield* readBody(request).read()).length));
+        } catch (error) {
+          ends.push((error as Error).name);
+          throw error;
+        }
+      },
+      { node: { headersTimeout: 50, requestTimeout: 100, connectionsCheckingInterval: 20 } },
+    );
+    expect(status(await raw(server, 'GET / HTTP/1.1\r\nHost: a\r\nSlow'))).toBe(408);
+    expect(ends).toEqual([]);
+    expect(status(await raw(server, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhal'))).toBe(408);
+    while (ends.length === 0) await sleep(0.005);
+    expect(ends).toEqual(['ConnectionClosed']);
+    expect(await fetch(server.url, { method: 'POST', body: 'in time' }).then((r) => r.text())).toBe('7');
+  });
+
   test('keep-alive and pipelined requests are answered in order', async () => {
     realWorld(core);
     const server = await serving(function* (request: Request) {
