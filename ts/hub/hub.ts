@@ -164,7 +164,8 @@ export class Hub extends RawGreenlet {
   #batch = 64;
   #mostLeftAlone = MAX_LEFT_ALONE;
   #checked: number;
-  #sliceStart = 0;
+  /** When the slice of the platform's time is over; a change of `switchInterval` counts from the next one on. */
+  #sliceEnd = 0;
   #virtualLeft = VIRTUAL_LIMIT;
   #scheduled = false;
   #draining = false;
@@ -566,8 +567,7 @@ export class Hub extends RawGreenlet {
     if (outcome === Pass.SETTLED) {
       // Two microtasks later: the continuations run in the first round, and what they await next is consumed in the second.
       // Microtasks go before everything of the platform's, so its time is looked at here as well.
-      const slice = this.clock.virtual ? 0 : this.#now - this.#sliceStart;
-      if (slice < config.switchInterval * 1000) later(this.#hop);
+      if (this.clock.virtual || this.#now < this.#sliceEnd) later(this.#hop);
       else this.host.soon(this.#tick);
       return;
     }
@@ -587,7 +587,7 @@ export class Hub extends RawGreenlet {
     const words = this.core.words;
     this.#checked = this.updateNow();
     if (fresh) {
-      this.#sliceStart = this.#now;
+      this.#sliceEnd = this.#now + config.switchInterval * 1000;
       this.#virtualLeft = VIRTUAL_LIMIT;
     }
     if (words[BUDGET] <= 0) words[BUDGET] = this.#batch;
@@ -610,7 +610,7 @@ export class Hub extends RawGreenlet {
           // An idle watcher asks for another turn, but not at the expense of the platform's.
           if (!due && this.#nothingReady()) return this.clock.virtual ? Pass.EMPTY : Pass.TIME;
         }
-        if (!this.clock.virtual && this.#now - this.#sliceStart >= config.switchInterval * 1000) return Pass.TIME;
+        if (!this.clock.virtual && this.#now >= this.#sliceEnd) return Pass.TIME;
       }
     } finally {
       this.handOver();
@@ -764,7 +764,7 @@ export class Hub extends RawGreenlet {
     if (spent < 0.1 && this.#batch < MAX_BATCH) this.#batch *= 2;
     else if (spent > 0.5 && this.#batch > MIN_BATCH) this.#batch >>= 1;
     words[BUDGET] = this.#batch;
-    return now - this.#sliceStart >= config.switchInterval * 1000;
+    return now >= this.#sliceEnd;
   }
 
   /** Nothing is ready. Wake those who wait for just that, and leave the rest to the platform and its timer. */
