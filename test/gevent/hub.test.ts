@@ -1462,6 +1462,7 @@ describe.each(CORES)('in a process of its own, on the %s core', { timeout: 20_00
     ['callbacks', 'const f = () => { if (!over()) getHub().runCallback(f); }; f();'],
     ['spawns', 'const f = () => { if (!over()) spawn(f); }; f();'],
     ['main’s own awaits', '(async () => { while (!over()) await sleep(0); })();'],
+    ['timers that are due', 'const f = () => { if (!over()) spawnLater(0, f); }; f();'],
     ['joins', 'spawn(function* () { while (!over()) yield* spawn(() => 1).join(); });'],
     ['idle', 'spawn(function* () { while (!over()) yield* idle(); });'],
   ])('a flood of %s lets setImmediate, setTimeout, a file and a sleeper through', async (_, flood) => {
