@@ -90,8 +90,9 @@ async function openReal(preopens: readonly [string, string][]): Promise<Host> {
   }
   return {
     calls: wasi.wasiImport,
-    // It wants an instance, and of that only the memory.
-    attach: (memory) => wasi.initialize({ exports: { memory } }),
+    // Node's and Deno's want an instance, and of that only the memory; Bun's wants the memory.
+    attach: (memory) =>
+      typeof wasi.initialize === 'function' ? wasi.initialize({ exports: { memory } }) : wasi.setMemory(memory),
   };
 }
 
