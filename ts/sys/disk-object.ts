@@ -138,7 +138,8 @@ abstract class DiskFile<T extends Buffer | string> {
     this.#mode = parsed;
     this.#text = parsed.bytes ? null : codec;
     this.#buffering = bytes;
-    this.#closefd = closefd;
+    // The process's own stay open, as streams of Node's do.
+    this.#closefd = closefd && this.#fd > 2;
     this.#lock = lock ? new Semaphore(1) : null;
     this.#queue = new Reader(`read of ${this.name}`);
     this.#position = position;
