@@ -35,7 +35,7 @@ function* several(): Body {
 
 function* tooSlow(): Body {
   try {
-    yield* run('echo begun; exec sleep 60', { shell: true, stdout: PIPE, text: true, timeout: 0.5 });
+    yield* run('echo begun; exec sleep 60', { shell: true, stdout: PIPE, text: true, timeout: 1 });
   } catch (error) {
     if (!(error instanceof TimeoutExpired)) throw error;
     console.log(`killed after ${error.timeout} seconds, had said: ${String(error.output).trim()}`);

@@ -291,7 +291,7 @@ describe('examples', { timeout: 60_000 }, () => {
           'sorted: 1,2,3',
           'with a nine: 19',
           'squares, in order: 1,4,9,16',
-          'killed after 0.5 seconds, had said: begun',
+          'killed after 1 seconds, had said: begun',
           'log: entry 1',
           'log: entry 2',
           'log: entry 3',

@@ -233,9 +233,13 @@ describe.skipIf(process.platform === 'win32').each(CORES)('on the %s core', (cor
       await sleep(0.05);
       const error = (await cut.communicate(null, { timeout: 0 }).then(null, (e) => e)) as TimeoutExpired;
       expect(['', 'ä']).toContain(error.output);
-      await sleep(0.2);
-      const more = (await cut.communicate(null, { timeout: 0.05 }).then(null, (e) => e)) as TimeoutExpired;
-      expect(more.output).toBe('ä');
+      let more = '';
+      for (let i = 0; i < 100 && more !== 'ä'; ++i) {
+        const late = await cut.communicate(null, { timeout: 0.05 }).then(null, (e) => e);
+        more = (late as TimeoutExpired).output as string;
+        expect(['', 'ä']).toContain(more);
+      }
+      expect(more).toBe('ä');
       cut.kill();
       expect(await cut.communicate()).toEqual(['ä', null]);
       expect(await checkOutput(['printf', '\\344'], { encoding: 'latin1' })).toBe('ä');
@@ -338,8 +342,9 @@ describe.skipIf(process.platform === 'win32').each(CORES)('on the %s core', (cor
           } catch (e) {
             if (!(e instanceof TimeoutExpired)) throw e;
             error = e;
-            expect([e.stdout, e.stderr, e.timeout]).toEqual([e.output, 'b\n', 0.1]);
-            expect(['a\n', 'a\nc\n']).toContain(e.output);
+            expect([e.stdout, e.timeout]).toEqual([e.output, 0.1]);
+            // On a busy machine it has not come to that yet.
+            expect(`${e.output} ${e.stderr}`).toMatch(/^(a\n(c\n)?)? (b\n)?$/);
           }
         }
         expect(error).not.toBe(null);
@@ -665,11 +670,11 @@ describe.skipIf(process.platform === 'win32').each(CORES)('on the %s core', (cor
     test('a timeout kills the child, and has what it had written', async () => {
       realWorld(core);
       for (const make of [
-        () => run('echo $$; exec sleep 60', { shell: true, stdout: PIPE, text: true, timeout: 0.3 }),
-        () => checkOutput('echo $$; exec sleep 60', { shell: true, text: true, timeout: 0.3 }),
+        () => run('echo $$; exec sleep 60', { shell: true, stdout: PIPE, text: true, timeout: 1 }),
+        () => checkOutput('echo $$; exec sleep 60', { shell: true, text: true, timeout: 1 }),
       ]) {
         const error = (await (make() as any).then(null, (e: unknown) => e)) as TimeoutExpired;
-        expect(told(error)).toMatch(/^TimeoutExpired .* timed out after 0.3 seconds$/);
+        expect(told(error)).toMatch(/^TimeoutExpired .* timed out after 1 seconds$/);
         expect(error.output).toMatch(/^\d+\n$/);
         expect(alive(Number(error.output))).toBe(false);
       }
@@ -680,14 +685,14 @@ describe.skipIf(process.platform === 'win32').each(CORES)('on the %s core', (cor
     test('a timeout does not wait for grandchildren that hold the pipe', async () => {
       realWorld(core);
       const began = performance.now();
-      const error = (await run('echo $$; sleep 5 2>/dev/null; echo', {
+      const error = (await run('echo $$; sleep 20 2>/dev/null; echo', {
         shell: true,
         stdout: PIPE,
         text: true,
-        timeout: 0.2,
+        timeout: 1,
       }).then(null, (e) => e)) as TimeoutExpired;
       expect(error.output).toMatch(/^\d+\n$/);
-      expect(performance.now() - began).toBeLessThan(4000);
+      expect(performance.now() - began).toBeLessThan(15_000);
     });
 
     test.each(['kill', 'timeout'] as const)(

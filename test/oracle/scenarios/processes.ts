@@ -169,8 +169,8 @@ export const processes: Scenario[] = [
     log(check_output(['cat'], input=b'given').decode())
     e = told(lambda: check_output('echo out; exit 4', shell=True))
     log(e, e.returncode, e.cmd, e.output.decode())
-    e = told(lambda: check_output('echo some; exec sleep 60', shell=True, timeout=10*T))
-    log(e, e.output.decode(), e.timeout == 10*T)
+    e = told(lambda: check_output('echo some; exec sleep 60', shell=True, timeout=20*T))
+    log(e, e.output.decode(), e.timeout == 20*T)
     log(told(lambda: check_output(['true'], stdout=PIPE)))
     log(told(lambda: check_output(['true'], input=b'', stdin=PIPE)))
     `,
@@ -178,8 +178,8 @@ export const processes: Scenario[] = [
       log(String(yield* checkOutput(['cat'], { input: 'given' })));
       let e = (yield* told(() => checkOutput('echo out; exit 4', { shell: true }))) as any;
       log(e, e.returncode, e.cmd, String(e.output));
-      e = yield* told(() => checkOutput('echo some; exec sleep 60', { shell: true, timeout: 10 * T }));
-      log(e, String(e.output), e.timeout === 10 * T);
+      e = yield* told(() => checkOutput('echo some; exec sleep 60', { shell: true, timeout: 20 * T }));
+      log(e, String(e.output), e.timeout === 20 * T);
       log(yield* told(() => checkOutput(['true'], { stdout: PIPE })));
       log(yield* told(() => checkOutput(['true'], { input: '', stdin: PIPE })));
     },
@@ -437,14 +437,14 @@ export const processes: Scenario[] = [
     'what a communicate that is over in time has had',
     `
     p = Popen('echo -n some; exec sleep 60', shell=True, stdout=PIPE)
-    e = told(lambda: p.communicate(timeout=10*T))
+    e = told(lambda: p.communicate(timeout=20*T))
     log(e, e.output and e.output.decode(), e.stderr)
     p.kill()
     p.communicate()
     `,
     function* (log) {
       const p = new Popen('echo -n some; exec sleep 60', { shell: true, stdout: PIPE });
-      const e = (yield* told(() => p.communicate(null, { timeout: 10 * T }))) as TimeoutExpired;
+      const e = (yield* told(() => p.communicate(null, { timeout: 20 * T }))) as TimeoutExpired;
       log(e, e.output && String(e.output), e.stderr);
       p.kill();
       yield* p.communicate();
