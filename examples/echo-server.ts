@@ -2,10 +2,15 @@
 //
 //     npm run example echo-server [port]     16000 unless you say otherwise; then: nc 127.0.0.1 16000, `quit` to leave
 
+import { signalHandler } from 'gevent-wasm';
 import { StreamServer } from 'gevent-wasm/server';
 import type { Address, socket } from 'gevent-wasm/socket';
 
 const port = Number(process.argv[2] ?? 16000);
+if (!Number.isInteger(port) || port < 0 || port > 65535 || process.argv.length > 3) {
+  console.error('usage: npm run example echo-server [port]');
+  process.exit(2);
+}
 
 function* echo(client: socket, address: Address) {
   const name = (address as [string, number]).join(':');
@@ -32,6 +37,6 @@ function* echo(client: socket, address: Address) {
 const server = new StreamServer(['127.0.0.1', port], echo, { spawn: 1000 });
 await server.start();
 console.log(`starting echo server on port ${server.serverPort}`);
-process.once('SIGTERM', () => server.stop());
+for (const signal of ['SIGINT', 'SIGTERM']) signalHandler(signal, () => server.stop());
 await server.serveForever();
 console.log('stopped');

@@ -1,13 +1,18 @@
 // A port forwarder: whatever comes to one address is sent on to another, and back. After gevent's example of that name.
-// Stops accepting at SIGTERM, and ends when the last connection has.
 //
 //     npm run example port-forwarder 8080 example.org:80
+//
+// Ctrl-C once: no new connections, those there are may end, for a minute. Twice: at once.
 
-import { joinall, rethrowControl, spawn } from 'gevent-wasm';
+import { joinall, rethrowControl, signalHandler, spawn } from 'gevent-wasm';
 import { parseAddress, StreamServer } from 'gevent-wasm/server';
 import { type Address, createConnection, SHUT_WR, type socket } from 'gevent-wasm/socket';
 
-const [from = '8080', to = '127.0.0.1:80'] = process.argv.slice(2);
+const [from = '', to = '', ...rest] = process.argv.slice(2);
+if (!/^\d+$/.test(from) || Number(from) > 65535 || !/^.+:\d+$/.test(to) || rest.length > 0) {
+  console.error('usage: npm run example port-forwarder port host:port');
+  process.exit(2);
+}
 const source: [string, number] = ['127.0.0.1', Number(from)];
 const [, target] = parseAddress(to);
 
@@ -50,6 +55,8 @@ function* handle(client: socket, address: Address) {
 const server = new StreamServer(source, handle, { spawn: 100 });
 await server.start();
 console.log(`forwarding port ${server.serverPort} to ${to}`);
-process.once('SIGTERM', () => server.stop({ timeout: 60 }));
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  signalHandler(signal, () => (server.closed ? process.exit(130) : server.stop({ timeout: 60 })));
+}
 await server.serveForever({ stopTimeout: 60 });
 console.log('stopped');

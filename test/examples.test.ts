@@ -300,14 +300,14 @@ describe('examples', { timeout: 60_000 }, () => {
     },
   );
 
-  test('echo-server: lines come back until quit; SIGTERM stops it', async () => {
+  test('echo-server: lines come back until quit; Ctrl-C stops it', async () => {
     const { child, ended } = start('echo-server', '0');
     const port = Number(/port (\d+)/.exec(await printed(child, 'on port'))?.[1]);
     expect(await ask(port, 'one\ntwo\nquit\nthree\n')).toBe(
       'Welcome to the echo server! Type quit to exit.\r\none\ntwo\n',
     );
     expect(await ask(port, 'last')).toBe('Welcome to the echo server! Type quit to exit.\r\nlast');
-    child.kill('SIGTERM');
+    child.kill('SIGINT');
     const { stdout, ...rest } = await ended;
     expect(rest).toMatchObject(clean);
     expect(stdout.replaceAll(/127\.0\.0\.1:\d+/g, 'A')).toBe(
@@ -347,5 +347,37 @@ describe('examples', { timeout: 60_000 }, () => {
       'failed',
       'stopped',
     ]);
+  });
+
+  test('port-forwarder: Ctrl-C lets connections end, a second one does not', async () => {
+    const held = createServer(() => {}).listen(0, '127.0.0.1');
+    await once(held, 'listening');
+    const { child, ended } = start('port-forwarder', '0', `127.0.0.1:${(held.address() as AddressInfo).port}`);
+    const port = Number(/port (\d+)/.exec(await printed(child, 'forwarding'))?.[1]);
+    const connected = printed(child, 'connected');
+    const client = connect(port, '127.0.0.1').on('error', () => {});
+    await connected;
+    child.kill('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect([child.exitCode, client.closed]).toEqual([null, false]);
+    child.kill('SIGINT');
+    expect(await ended).toMatchObject({ code: 130, stderr: '' });
+    client.destroy();
+    held.close();
+  });
+
+  test.each([
+    ['echo-server', ['x'], '[port]'],
+    ['echo-server', ['1', '2'], '[port]'],
+    ['port-forwarder', [], 'port host:port'],
+    ['port-forwarder', ['80'], 'port host:port'],
+    ['port-forwarder', ['x', 'host:80'], 'port host:port'],
+    ['port-forwarder', ['80', 'host'], 'port host:port'],
+  ])('%s: wrong arguments %j get a usage line', async (name, args, usage) => {
+    expect(await run(name, ...args)).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: lines(`usage: npm run example ${name} ${usage}`),
+    });
   });
 });
