@@ -2,7 +2,7 @@
 // whole program runs and prints what it says; examples and files that are named exist, and links lead somewhere.
 
 import { execFile } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -107,6 +107,9 @@ const AROUND: Around[] = [
     with: "import * as socket from 'gevent-wasm/socket';",
     before: "import { load } from 'gevent-wasm/guest'; declare const bytes: Uint8Array;",
   },
+  // Its programs are there or not.
+  { with: "const text = await checkOutput(['git', 'log', '-1'], { text: true });" },
+  { with: "const file = new FileObject('notes.txt');", prints: 'a note\n\n' },
   {
     with: "const program = await load(await readFile('build/guest.wasm'));",
     before:
@@ -141,7 +144,7 @@ describe('code blocks', { timeout: 120_000 }, () => {
   const dir = mkdtempSync(join(ROOT, '.docs-'));
   const elsewhere = mkdtempSync(join(tmpdir(), 'docs-'));
   beforeAll(() => {
-    mkdirSync(join(elsewhere, 'data'));
+    writeFileSync(join(elsewhere, 'notes.txt'), 'a note\n');
     for (const block of checked) writeFileSync(join(dir, file(block)), program(block));
   });
   afterAll(() => {
