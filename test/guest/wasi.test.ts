@@ -16,8 +16,9 @@ import {
   type WasiProcess,
 } from '../../ts/guest/wasi/wasi.ts';
 import { Greenlet, GreenletExit, joinall, sleep, spawn, Timeout } from '../../ts/index.ts';
-import { createConnection, createServer } from '../../ts/net/socket.ts';
+import { createConnection, createServer, socketpair } from '../../ts/net/socket.ts';
 import { Channel, END, Queue } from '../../ts/queue.ts';
+import { FileObject } from '../../ts/sys/fileobject.ts';
 import { rejected, thrown, told } from '../support/cores.ts';
 import { BACKENDS, hasWasi, wasi, wat } from '../support/guests.ts';
 import { realWorld } from '../support/real.ts';
@@ -585,6 +586,30 @@ describe.skipIf(!hasWasi).each(BACKENDS)('%s:', (backend) => {
       release();
       expect(await p.get()).toBe(0);
       expect(['drain', 'error', 'close'].map((event) => stream.listenerCount(event))).toEqual([0, 0, 0]);
+    });
+
+    test('files of ours are read and written, on disk and over a socket, and stay open', async () => {
+      realWorld('wasm');
+      const program = await tool(backend);
+      const path = folder({ 'in.txt': 'one\ntwo\n' });
+      const from = new FileObject(join(path, 'in.txt'), 'rb');
+      const to = new FileObject(join(path, 'out.txt'), 'wb');
+      expect(await runWasi(program, { args: ['tool', 'cat', '>'], stdin: from, stdout: to }).get()).toBe(2);
+      expect([from.closed, to.closed]).toEqual([false, false]);
+      await from.close();
+      await to.close();
+      expect(readFileSync(join(path, 'out.txt'), 'utf8')).toBe('>one\n>two\n');
+
+      const [a, b] = await socketpair();
+      const file = a.makefile('rb');
+      const p = runWasi(program, { args: ['tool', 'polls'], stdin: file, stdout: 'collect' });
+      await b.sendall('abc');
+      await sleep(0.01);
+      b.shutdown(1);
+      expect([await p.get(), p.out]).toEqual([0, '3\n0 hangup\n']);
+      file.close();
+      a.close();
+      b.close();
     });
 
     test('a writable stream that breaks is a broken pipe', async () => {

@@ -6,7 +6,7 @@ import type { Operation } from '../../hub/operation.ts';
 import type { Socket } from '../../net/endpoint.ts';
 import { CLOSED, FAULT, type Pollable, pollableOf, READ, WaitReady, type Wanted, WRITE } from '../../net/poll.ts';
 import { EMPTY, ReadExactly, type Reader, Recv } from '../../net/reader.ts';
-import { readerOf } from '../../net/stream.ts';
+import { readerOf, StreamFile } from '../../net/stream.ts';
 import { Errno, FileType, Right, WasiErrno } from './abi.ts';
 import { Descriptor, Mapped } from './descriptor.ts';
 
@@ -119,7 +119,9 @@ export class FileDescriptor extends Descriptor {
 
   override get readable(): number | null | undefined {
     if (this.#file.readable?.() === false || this.#file.readinto === undefined) return undefined;
-    return this.#poll === null || this.#poll.state() & (READ | FAULT | CLOSED) ? 1 : null;
+    if (this.#poll === null) return 1;
+    if ((this.#poll.state() & (READ | FAULT | CLOSED)) === 0) return null;
+    return this.#file instanceof StreamFile ? (this.#file.$reader?.size ?? 0) : 1;
   }
 
   override get writable(): boolean | undefined {
