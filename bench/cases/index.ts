@@ -7,6 +7,7 @@ import { httpHello } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
 import { longPolling } from './longpoll.ts';
+import { monkeyPatch } from './monkey.ts';
 import { poolMap } from './pool.ts';
 import { popenTrue } from './popen.ts';
 import { sleepers } from './sleepers.ts';
@@ -34,6 +35,7 @@ export const CASES: readonly Case[] = [
   local,
   coldImport,
   poolMap,
+  monkeyPatch,
   httpHello,
   tcpEcho,
   popenTrue,

@@ -82,6 +82,11 @@ export function carriedGreenlet(): RawGreenlet | null {
   return found instanceof Carried && !found.greenlet.dead ? found.greenlet : null;
 }
 
+/** True once greenlets are in the platform's context: it must be kept along with what is to be called later. */
+export function contextsInUse(): boolean {
+  return lookUp !== null;
+}
+
 /** True outside any greenlet, as far as that can be told at no cost. */
 export function madeByMain(): boolean {
   return active === null ? lookUp === null : active.cur === NIL;

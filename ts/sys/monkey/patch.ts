@@ -10,7 +10,7 @@ import { withoutCallback } from './calls.ts';
 import { arrivals } from './objects.ts';
 import { aborting, dress, iterate, lastOptions } from './promises.ts';
 import { named, patchModule, type Target } from './registry.ts';
-import { originals, patched } from './timers.ts';
+import { beginTimers, originals, patched } from './timers.ts';
 import { scheduler, timersPromises } from './timers-promises.ts';
 
 type Items = Record<PropertyKey, unknown>;
@@ -68,6 +68,7 @@ function waitable(name: string, { prototype, iterate }: { prototype: object; ite
  */
 export function patchTime(): boolean {
   setPlatformTimers(originals);
+  beginTimers();
   const promises = builtin('timers/promises');
   return all(
     put('timers', patched),

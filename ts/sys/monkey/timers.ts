@@ -10,7 +10,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
 import { NIL, Priority } from '../../core/contract.ts';
-import { threadHub } from '../../hub/current.ts';
+import { contextsInUse, threadHub } from '../../hub/current.ts';
 import type { Hub } from '../../hub/hub.ts';
 import { type Callback, disarm } from '../../hub/loop.ts';
 import { type Body, Fired, type Fires, isBody, type Park } from '../../hub/protocol.ts';
@@ -23,8 +23,21 @@ export const originals = { setTimeout, clearTimeout, setInterval, clearInterval,
 
 const MAX_DELAY = 2 ** 31 - 1;
 const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
-/** The hubs whose end was provided for. */
-const known = new WeakSet<Hub>();
+/** The hub whose end was provided for last. */
+let known: Hub | null = null;
+const NO_ARGS: readonly unknown[] = [];
+/**
+ * The context at the time of the patch. A timer keeps one of its own, 33 ns and 100 bytes, only once stores are in use, of which the
+ * hub is told; what was entered before it was made is in this one.
+ */
+let root = new AsyncResource('Timeout');
+
+/** The patch is put on: the hub watches for stores from here on. */
+export function beginTimers(): void {
+  threadHub();
+  root = new AsyncResource('Timeout');
+}
+
 /** By the number that a timer gives of itself, as `clearTimeout(+timer)` needs. */
 const byNumber = new Map<number, Timeout>();
 let numbers = 0;
@@ -61,22 +74,24 @@ export class Timeout implements Fires<Hub> {
   readonly #repeats: boolean;
   #ref = true;
   #number = 0;
-  readonly #context: AsyncResource;
+  readonly #context: AsyncResource | null;
 
   constructor(callback: AnyFunction, delay: unknown, args: readonly unknown[], repeats: boolean) {
     this.#callback = callback;
     this.#args = args;
     this.#ms = delayOf(delay);
     this.#repeats = repeats;
-    this.#context = new AsyncResource('Timeout');
-    this.#hub = threadHub();
-    this.#arm(this.#ms);
+    const hub = threadHub();
+    this.#hub = hub;
+    this.#context = hub.slices !== null || contextsInUse() ? new AsyncResource('Timeout') : null;
+    if (hub !== known) watch(hub);
+    this.#slot = hub.takeTimer(this, this.#ms, Priority.NORMAL);
   }
 
   #arm(ms: number): void {
     const hub = threadHub();
     this.#hub = hub;
-    if (!known.has(hub)) watch(hub);
+    if (hub !== known) watch(hub);
     this.#slot = hub.takeTimer(this, ms, Priority.NORMAL);
     if (!this.#ref) ++hub.unrefTimers;
   }
@@ -133,14 +148,14 @@ export class Timeout implements Fires<Hub> {
   #run(): void {
     const callback = this.#callback as AnyFunction;
     if (!this.#repeats) {
-      this.#context.runInAsyncScope(invoke, undefined, this, callback, this.#args);
+      (this.#context ?? root).runInAsyncScope(invoke, undefined, this, callback, this.#args);
       // Armed again by refresh(), it keeps what it calls.
       if (this.#slot === NIL) this.#forget();
       return;
     }
     const began = this.#hub.clock.now();
     try {
-      this.#context.runInAsyncScope(invoke, undefined, this, callback, this.#args);
+      (this.#context ?? root).runInAsyncScope(invoke, undefined, this, callback, this.#args);
     } finally {
       // The next is a period behind the beginning of this one; an exception does not end it.
       if (this.#callback !== null && this.#slot === NIL) this.#arm(this.#ms - (this.#hub.clock.now() - began));
@@ -155,7 +170,7 @@ export class Timeout implements Fires<Hub> {
   close(): this {
     this.#stop();
     this.#callback = null;
-    this.#args = [];
+    this.#args = NO_ARGS;
     this.#forget();
     return this;
   }
@@ -242,10 +257,15 @@ function over(hub: Hub): void {
   if (hub.joiners.size > 0 || hub.isolated) hub.kick();
 }
 
+const watched = new WeakSet<Hub>();
+
 /** Timers are the process's: those of a hub that is destroyed go on. On a virtual clock they end with it. */
 function watch(hub: Hub): void {
-  known.add(hub);
+  known = hub;
+  if (watched.has(hub)) return;
+  watched.add(hub);
   hub.closers.push(() => {
+    if (known === hub) known = null;
     if (hub.clock.virtual) return;
     for (const owner of [...hub.owners]) if (owner instanceof Timeout) owner.$move();
   });
@@ -303,7 +323,7 @@ const timerFunctions = {
   setTimeout(callback: AnyFunction, delay?: number, ...args: unknown[]): unknown {
     // Node's own error tells what is wrong.
     if (typeof callback !== 'function') return setTimeout(callback, delay);
-    return new Timeout(callback, delay, args, false);
+    return new Timeout(callback, delay, args.length === 0 ? NO_ARGS : args, false);
   },
   setInterval(callback: AnyFunction, delay?: number, ...args: unknown[]): unknown {
     if (typeof callback !== 'function') return setInterval(callback, delay);
