@@ -90,6 +90,19 @@ describe('a process with patched timers', { timeout: 60_000 }, () => {
     expect(await node(source, true)).toEqual({ code: 0, stdout: 'timeout\ninterval\nanother hub true\n', stderr: '' });
   });
 
+  test('also those that are due just then', async () => {
+    const source = `
+      import { getHub, sleep } from ${JSON.stringify(new URL('../../ts/index.ts', import.meta.url).href)};
+      const first = getHub();
+      const slept = (async () => { await sleep(0.001); first.destroy(); })();
+      setTimeout(() => console.log('a'), 2);
+      setTimeout(() => console.log('b'), 3);
+      const end = performance.now() + 20;
+      while (performance.now() < end);
+      await slept;`;
+    expect(await node(source, true)).toEqual({ code: 0, stdout: 'a\nb\n', stderr: '' });
+  });
+
   test('gevent.wait() and hub.join() wait for them, too', async () => {
     const source = `
       import { wait, getHub } from ${JSON.stringify(new URL('../../ts/index.ts', import.meta.url).href)};

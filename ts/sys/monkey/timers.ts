@@ -229,7 +229,9 @@ export class Timeout implements Fires<Hub> {
   $move(): void {
     const hub = this.#hub;
     hub.handOver();
-    const left = hub.core.deadline(this.#slot) - hub.clock.now();
+    const at = hub.core.deadline(this.#slot);
+    // One that is due and waits in the ring is armed no more.
+    const left = at === Infinity ? 0 : at - hub.clock.now();
     this.#stop();
     queueMicrotask(() => {
       if (this.#callback !== null && this.#slot === NIL) this.#arm(left);
