@@ -77,19 +77,19 @@ export async function available(backend: BackendName): Promise<Guest> {
 }
 
 /** `n` guests that yield in turn, suspended `depth` frames below their export. */
-export function switching(backend: BackendName, n: number, total: number, depth = 0): Contender {
+export function switching(backend: BackendName | 'auto', n: number, total: number, depth = 0): Contender {
   const gauge = new Gauge();
   return {
     id: `guest:${backend}`,
     role: 'engine',
     async load() {
-      const { load } = await available(backend);
+      const { load } = await available(backend === 'auto' ? 'wasmfx' : backend);
       const { joinall } = await main();
       const rounds = roundsFor(n, total);
       const imports = {
         env: { open: (turns: number) => gauge.open(turns), close: (turns: number) => gauge.close(turns) },
       };
-      const program = await load(await wat(BODY), { backend, imports, maxStacks: 30_000 });
+      const program = await load(await wat(BODY), { backend, imports, maxStacks: 30_000, depth });
       const sample = async (): Promise<Reading> => {
         const all = [];
         for (let i = 0; i < n; i++) {

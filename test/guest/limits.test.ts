@@ -244,6 +244,15 @@ describe('choosing', () => {
     expect(p.explain()).toMatchObject({ backend: 'asyncify', reason: expect.stringContaining('small') });
   });
 
+  test.skipIf(!BACKENDS.includes('wasmfx'))('auto takes wasmfx for what is said to block deep', async () => {
+    world('wasm');
+    expect((await load(SIMPLE, { depth: 4 })).backend).toBe('asyncify');
+    const p = await load(SIMPLE, { depth: 40 });
+    expect(p.explain()).toMatchObject({ backend: 'wasmfx', reason: expect.stringContaining('40 frames') });
+    expect(p.explain().others.asyncify).toMatch(/costs more/);
+    expect(() => load(SIMPLE, { depth: -1 })).toThrow(/load\(\{ depth \}\)/);
+  });
+
   test('auto takes another for what asyncify does not know', async () => {
     world('wasm');
     const bytes = wat(

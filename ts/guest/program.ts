@@ -36,6 +36,11 @@ export interface LoadOptions {
   stackPointer?: string | number | null;
   /** asyncify: bytes of frames that one greenlet may leave behind when it switches. Default 1 MiB. */
   frameLimit?: number;
+  /**
+   * How many frames below its export the guest blocks as a rule, for `backend: 'auto'`: what asyncify costs grows with it, and from some 14
+   * on (5 on V8 15) wasmfx is taken, if it was enabled. Default 0.
+   */
+  depth?: number;
   /** wasmfx, jspi: stacks alive at a time, in this thread. Default 4096. */
   maxStacks?: number;
   /** What makes the guest's sockets: the module `gevent-wasm/socket`, or functions of yours. Default: it has none. */
@@ -340,7 +345,7 @@ export function load(source: BufferSource | WebAssembly.Module, options: LoadOpt
 
 /** @internal What `load` can tell at once. */
 export function check(source: unknown, options: LoadOptions): Uint8Array | WebAssembly.Module {
-  const { backend = 'auto', stackSize = 65536, frameLimit = 1 << 20, maxStacks = 4096 } = options;
+  const { backend = 'auto', stackSize = 65536, frameLimit = 1 << 20, maxStacks = 4096, depth = 0 } = options;
   if (backend !== 'auto' && !BACKENDS.includes(backend)) {
     throw new TypeError(`load({ backend }): expected auto, ${BACKENDS.join(', ')}, got ${describe(backend)}`);
   }
@@ -353,6 +358,7 @@ export function check(source: unknown, options: LoadOptions): Uint8Array | WebAs
   if (stackSize % 16 !== 0) throw new RangeError(`load({ stackSize }): expected a multiple of 16, got ${stackSize}`);
   integer('frameLimit', frameLimit, 1024, 1 << 28);
   integer('maxStacks', maxStacks, 1, 30_000);
+  integer('depth', depth, 0, 1 << 24);
   const { net, files, log } = options;
   if (net !== undefined && (typeof net?.createConnection !== 'function' || typeof net.createServer !== 'function')) {
     throw new TypeError(
@@ -462,6 +468,9 @@ function imported(options: LoadOptions): Imports {
 }
 
 const LARGE = 100_000;
+/** Frames from which on wasmfx switches faster, see bench guest-depth: 25 ns and 8 a frame against 142; V8 15 needs 60. */
+const CROSSOVER = 14;
+const CROSSOVER_V8_15 = 5;
 
 /** `refused`: why it could not be rewritten, if that was tried. */
 async function choose(shape: Shape | null, options: LoadOptions, refused?: string): Promise<Choice> {
@@ -488,9 +497,15 @@ async function choose(shape: Shape | null, options: LoadOptions, refused?: strin
   const large = shape !== null && shape.size > LARGE;
   if (shape?.collected) others.asyncify ??= 'it has types of the garbage collector, which asyncify does not know';
   if (refused !== undefined) others.asyncify ??= refused;
+  const { depth = 0 } = options;
+  const crossover = early() ? CROSSOVER : CROSSOVER_V8_15;
+  if (others.wasmfx === undefined && depth >= crossover) {
+    others.asyncify ??= `it blocks ${depth} frames deep, and from ${crossover} on a switch costs more than with wasmfx`;
+    return take('wasmfx', `it blocks ${depth} frames deep`);
+  }
   if (others.asyncify === undefined && !large) {
     if (await canRewrite(shape as Shape, options))
-      return take('asyncify', 'the module is small, and every engine switches it in 20 ns');
+      return take('asyncify', 'the module is small, and not said to block deep (load({ depth }))');
     others.asyncify = 'it would have to be rewritten, and the package binaryen is not installed';
   }
   if (large)
