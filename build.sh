@@ -21,9 +21,13 @@ main() {
     start) core; build; node examples/run.ts; node bench/run.ts --quick ;;
     test) core; biome check --error-on-warnings .; tsc; vitest run --testTimeout=60000 "$@" ;;
     bench) core >&2; exec node bench/run.ts "$@" ;;
-    example) core >&2; exec node "examples/${1:?build.sh example: which one?}.ts" "${@:2}" ;;
+    example) example_there "${1:-}"; core >&2; exec node "examples/$1.ts" "${@:2}" ;;
     *) fail "no command $command: see the head of build.sh" ;;
   esac
+}
+
+example_there() {
+  [[ -n $1 && -f examples/$1.ts ]] || fail "no example '$1'; there are: $(cd examples && ls *.ts | sed 's/\.ts$//' | paste -sd' ')"
 }
 
 fail() {
