@@ -5,7 +5,7 @@
 #   build.sh start                build, run the tour in examples/, run a short benchmark
 #   build.sh test [args…]         core and checks, then vitest
 #   build.sh bench [args…]        core, then the benchmark; nothing but its output on stdout
-#   build.sh example name [args…] core, then one example
+#   build.sh example name [args…] core, then one example, on the sources
 set -euo pipefail
 cd "$(dirname "$0")"
 export PATH="$PWD/node_modules/.bin:$PATH"
@@ -21,7 +21,7 @@ main() {
     start) core; build; node examples/run.ts; node bench/run.ts --quick ;;
     test) core; biome check --error-on-warnings .; tsc; vitest run --testTimeout=60000 "$@" ;;
     bench) core >&2; exec node bench/run.ts "$@" ;;
-    example) example_there "${1:-}"; core >&2; exec node "examples/$1.ts" "${@:2}" ;;
+    example) example_there "${1:-}"; core >&2; exec node --conditions=source "examples/$1.ts" "${@:2}" ;;
     *) fail "no command $command: see the head of build.sh" ;;
   esac
 }
