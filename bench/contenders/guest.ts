@@ -77,19 +77,27 @@ export async function available(backend: BackendName): Promise<Guest> {
 }
 
 /** `n` guests that yield in turn, suspended `depth` frames below their export. */
-export function switching(backend: BackendName | 'auto', n: number, total: number, depth = 0): Contender {
+export function switching(
+  backend: BackendName | 'auto',
+  n: number,
+  total: number,
+  depth = 0,
+  how: 'linked' | 'bundled' = 'linked',
+): Contender {
   const gauge = new Gauge();
   return {
-    id: `guest:${backend}`,
+    id: how === 'bundled' ? `guest:${backend}-bundled` : `guest:${backend}`,
     role: 'engine',
     async load() {
-      const { load } = await available(backend === 'auto' ? 'wasmfx' : backend);
+      const { bundle, load } = await available(backend === 'auto' ? 'wasmfx' : backend);
       const { joinall } = await main();
       const rounds = roundsFor(n, total);
       const imports = {
         env: { open: (turns: number) => gauge.open(turns), close: (turns: number) => gauge.close(turns) },
       };
-      const program = await load(await wat(BODY), { backend, imports, maxStacks: 30_000, depth });
+      const bytes = await wat(BODY);
+      const module = how === 'bundled' ? await bundle(bytes, { blocking: [] }) : bytes;
+      const program = await load(module, { backend, imports, maxStacks: 30_000, depth });
       const sample = async (): Promise<Reading> => {
         const all = [];
         for (let i = 0; i < n; i++) {

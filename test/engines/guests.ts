@@ -33,6 +33,9 @@ export const cannot: string | null = await (async () => {
 
 export const BACKENDS = (cannot === null ? [CELL] : []) as BackendName[];
 
+/** Bundling needs processes, and what it gives is asyncify’s. */
+export const BUNDLED: readonly 'bundled'[] = [];
+
 // ---- compilers ------------------------------------------------------------------------------------------------------
 
 type Compilers = typeof import('../support/guests.ts');

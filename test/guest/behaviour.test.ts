@@ -3,12 +3,23 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from 'vitest';
 import { settrace } from '../../ts/greenlet.ts';
-import { blocking, GuestGreenlet, GuestTrap, type LoadOptions, load, type Program } from '../../ts/guest/guest.ts';
+import {
+  type BackendName,
+  Blocking,
+  blocking,
+  bundle,
+  GuestGreenlet,
+  GuestTrap,
+  type Instance,
+  type LoadOptions,
+  load,
+  type Program,
+} from '../../ts/guest/guest.ts';
 import { Greenlet, GreenletExit, getcurrent, joinall, shield, sleep, spawn, Timeout } from '../../ts/index.ts';
 import { Pool } from '../../ts/pool.ts';
 import { Queue } from '../../ts/queue.ts';
 import { rejected, told } from '../support/cores.ts';
-import { assembly, BACKENDS, c, hasClang, wat } from '../support/guests.ts';
+import { assembly, BACKENDS, BUNDLED, c, hasClang, wat } from '../support/guests.ts';
 import { leftIn, type World, world } from '../support/worlds.ts';
 
 const TURNS = wat(`(module
@@ -88,7 +99,28 @@ const NESTED = wat(`(module
   (func (export "innerPlain") (nop))
 )`);
 
-describe.each(BACKENDS)('%s:', (backend) => {
+/** Modules with their engines inside, by what they were made of. */
+const bundles = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+
+/** `load`, or for `bundled` what `load` makes of a module that was bundled with its engine. */
+async function loaded(bytes: Uint8Array, backend: BackendName | 'bundled', options: LoadOptions): Promise<Program> {
+  if (backend !== 'bundled') return load(bytes, { backend, ...options });
+  const { stackPointer, ...rest } = options;
+  const { imports = {} } = rest;
+  const given = typeof imports === 'function' ? imports({} as Instance) : imports;
+  const blockingOnes = Object.entries(given).flatMap(([module, all]) =>
+    Object.entries(all).flatMap(([name, it]) => (it instanceof Blocking ? [`${module}.${name}`] : [])),
+  );
+  const key = `${blockingOnes} ${stackPointer} ${bytes}`;
+  let made = bundles.get(key);
+  if (made === undefined) {
+    const named = stackPointer === undefined ? {} : { stackPointer };
+    bundles.set(key, (made = bundle(bytes, { blocking: blockingOnes, ...named })));
+  }
+  return load(await made, rest);
+}
+
+describe.each([...BACKENDS, ...BUNDLED])('%s:', (backend) => {
   interface Guests {
     readonly w: World;
     readonly p: Program;
@@ -106,7 +138,7 @@ describe.each(BACKENDS)('%s:', (backend) => {
       typeof imports === 'function'
         ? imports
         : { ...imports, env: { say: (x: number) => w.trace(x), wait: () => 0, ...imports.env } };
-    const p = await load(bytes, { backend, imports: given, ...options });
+    const p = await loaded(bytes, backend, { imports: given, ...options });
     return { w, p, run: (seconds = 0) => w.clock.advanceAsync(seconds) };
   }
 
@@ -343,7 +375,7 @@ describe.each(BACKENDS)('%s:', (backend) => {
 
     test('a function that is missing is named', async () => {
       world('wasm');
-      const p = await load(TURNS, { backend });
+      const p = await loaded(TURNS, backend, {});
       expect(() => p.spawn('turns', 1, 1)).toThrow(/imports the function env\.say/);
     });
   });
@@ -495,7 +527,7 @@ describe.each(BACKENDS)('%s:', (backend) => {
 
     test('by the thousand, without an object for each', async () => {
       const g = await guests(SPAWNS);
-      const n = backend === 'asyncify' ? 20_000 : 2_000;
+      const n = backend === 'asyncify' || backend === 'bundled' ? 20_000 : 2_000;
       g.p.spawn('crowd', n);
       await g.run();
       expect(g.p.instance.exports.sum.value).toBe((n * (n + 1)) / 2);
@@ -671,7 +703,7 @@ describe.each(BACKENDS)('%s:', (backend) => {
         expect(g.w.reported()).toHaveLength(1);
         await nothingLeft(g);
 
-        const p = await load(bytes, { backend, imports, stackPointer: 0 });
+        const p = await loaded(bytes, backend, { imports, stackPointer: 0 });
         const all = Array.from({ length: 20 }, (_, id) => p.spawn('work', id));
         await g.run();
         expect(all.map((it) => it.value)).toEqual(all.map(() => 0));

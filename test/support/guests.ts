@@ -15,6 +15,9 @@ export const ALL_BACKENDS: readonly BackendName[] = ['asyncify', 'wasmfx', 'jspi
 /** Those this process has. */
 export const BACKENDS = ALL_BACKENDS.filter((backend) => whyNot(backend) === null);
 
+/** A guest with its engine in one module behaves like any other. */
+export const BUNDLED: readonly 'bundled'[] = BACKENDS.includes('asyncify') ? ['bundled'] : [];
+
 const FEATURES =
   binaryen.Features.All & ~((binaryen.Features as unknown as { CompactImports?: number }).CompactImports ?? 0);
 

@@ -1,5 +1,6 @@
 // The command line: what is done to guests ahead of time. (`monkey` is in sys/monkey/command.ts.)
 
+import { bundle } from './bundle.ts';
 import { Extern } from './emit.ts';
 import { readShape } from './read.ts';
 import { asyncify, rewritten } from './rewrite.ts';
@@ -9,6 +10,9 @@ const USAGE = `gevent-wasm asyncify in.wasm -o out.wasm [--imports module.name,m
     Rewrite a module for the asyncify backend, so that load() need not, and Binaryen need not be installed.
     --imports   the imports that load() will be given as blocking(fn); gevent.yield and gevent.sleep are always among them
     --wasi      those of WASI that runWasi() has block
+
+gevent-wasm bundle in.wasm -o out.wasm [--imports …]
+    The same, and put the engine into the module: the fastest switches. Each of its instances then has an engine of its own.
 
 gevent-wasm inspect in.wasm
     What load() would find: imports, exports, shadow stack.
@@ -30,7 +34,7 @@ interface Files {
 export async function command(argv: readonly string[], files: Files): Promise<number> {
   try {
     const [name, ...rest] = argv;
-    if (name === 'asyncify') await rewrite(rest, files);
+    if (name === 'asyncify' || name === 'bundle') await rewrite(name, rest, files);
     else if (name === 'inspect') inspect(rest, files);
     else if (name === undefined || name === '--help' || name === 'help') files.print(USAGE);
     else throw new Usage(`no command ${name}\n\n${USAGE}`);
@@ -41,21 +45,21 @@ export async function command(argv: readonly string[], files: Files): Promise<nu
   }
 }
 
-async function rewrite(argv: readonly string[], files: Files): Promise<void> {
+async function rewrite(command: 'asyncify' | 'bundle', argv: readonly string[], files: Files): Promise<void> {
   const options = parse(argv, ['-o', '--imports'], ['--wasi']);
   const [input] = options.plain;
   const output = options.named.get('-o');
-  if (input === undefined || output === undefined) throw new Usage(`asyncify: expected a module and -o\n\n${USAGE}`);
+  if (input === undefined || output === undefined) throw new Usage(`${command}: expected a module and -o\n\n${USAGE}`);
   const blocking = (options.named.get('--imports') ?? '').split(',').filter((name) => name !== '');
   const bytes = files.read(input);
   const there = readShape(bytes).imports.map((it) => `${it.module}.${it.name}`);
   for (const name of blocking) {
     const found = name.endsWith('.*') ? there.some((it) => it.startsWith(name.slice(0, -1))) : there.includes(name);
     if (!found)
-      throw new Usage(`asyncify: ${input} does not import ${name}; it imports ${there.join(', ') || 'nothing'}`);
+      throw new Usage(`${command}: ${input} does not import ${name}; it imports ${there.join(', ') || 'nothing'}`);
   }
   if (options.flags.has('--wasi')) blocking.push(...BLOCKING_NAMES);
-  const made = await asyncify(bytes, { blocking, cache: false });
+  const made = await (command === 'bundle' ? bundle : asyncify)(bytes, { blocking, cache: false });
   files.write(output, made);
   const times = (made.length / bytes.length).toFixed(2);
   const said = rewritten(readShape(made))?.blocking.join(', ') || 'nothing';

@@ -69,6 +69,16 @@ export interface EngineExports {
   trim?(keep: number): void;
 }
 
+/** Modules that a bundled engine imports, and nobody else; and what stands before the names of its exports. See bundle.ts. */
+export const CORE = 'gevent:core';
+export const JS = 'gevent:js';
+export const ENGINE = 'engine:';
+
+function inBundle(raw: Record<string, unknown>): Record<string, unknown> {
+  const its = Object.entries(raw).filter(([name]) => name.startsWith(ENGINE));
+  return Object.fromEntries(its.map(([name, it]) => [name.slice(ENGINE.length), it]));
+}
+
 const WATCHED = 2;
 const { BUDGET } = Word;
 const RECORD_WORDS = 4;
@@ -88,7 +98,16 @@ export class NativeEngine implements Engine, Fires<Hub> {
   #records: Int32Array;
   #view: DataView;
 
-  constructor(hub: Hub, backend: Switching, module: WebAssembly.Module) {
+  /** What the module exports: also a guest's, if it is bundled with one. */
+  readonly raw: Record<string, any>;
+
+  /** @param linked - for a module that is bundled with a guest: what that imports */
+  constructor(
+    hub: Hub,
+    backend: Switching,
+    module: WebAssembly.Module,
+    linked: Record<string, Record<string, any>> | null = null,
+  ) {
     this.hub = hub;
     this.backend = backend;
     const native = hub.core.native;
@@ -109,30 +128,30 @@ export class NativeEngine implements Engine, Fires<Hub> {
       unstack: giveStack,
     };
     const { memory, words, ring, take, free } = native;
-    const instance = new WebAssembly.Instance(module, { core: { memory, words, ring, take, free }, js });
-    this.exports = instance.exports as unknown as EngineExports;
+    const core = { memory, words, ring, take, free };
+    const imports = linked === null ? { core, js } : { ...linked, [CORE]: core, [JS]: js };
+    this.raw = new WebAssembly.Instance(module, imports).exports;
+    this.exports = (linked === null ? this.raw : inBundle(this.raw)) as unknown as EngineExports;
     this.#records = new Int32Array(this.exports.records.buffer);
     this.#view = new DataView(this.exports.frames.buffer);
     this.#reach(0);
-    hub.closers.push(() => this.#close());
+    if (backend === 'wasmfx') hub.closers.push(() => this.#close());
   }
 
   /** The hub goes away. Stacks of guests that still wait would never be collected, so each is ended. */
   #close(): void {
     const { hub, exports } = this;
     if (exports.cur.value >= 0) return;
-    if (this.backend === 'wasmfx') {
-      // One that catches it and waits again is asked again, and then left.
-      for (let round = 0; round < 3; ++round) {
-        for (let slot = 0; slot < exports.room.value; ++slot) {
-          if (!this.owns(slot)) continue;
-          const g = this.greenletAt(slot);
-          hub.withdraw(slot);
-          this.raise(g, new HubDestroyed('the hub is destroyed'));
-        }
+    // One that catches it and waits again is asked again, and then left.
+    for (let round = 0; round < 3; ++round) {
+      for (let slot = 0; slot < exports.room.value; ++slot) {
+        if (!this.owns(slot)) continue;
+        const g = this.greenletAt(slot);
+        hub.withdraw(slot);
+        this.raise(g, new HubDestroyed('the hub is destroyed'));
       }
-      exports.trim?.(0);
     }
+    exports.trim?.(0);
   }
 
   // ---- room ---------------------------------------------------------------------------------------------------------

@@ -23,25 +23,52 @@ export function engineOf(hub: Hub, backend: BackendName, limits: Limits): Engine
   let engines = made.get(hub);
   if (engines === undefined) made.set(hub, (engines = {}));
   const engine = engines[backend] ?? (engines[backend] = make(hub, backend));
+  limit(engine, limits);
+  return engine;
+}
+
+/** The engine that a bundled guest is. `linked` is what else it imports. */
+export function engineIn(
+  hub: Hub,
+  module: WebAssembly.Module,
+  linked: Record<string, Record<string, any>>,
+  limits: Limits,
+): NativeEngine {
+  const engine = new NativeEngine(hub, 'asyncify', module, linked);
+  limit(engine, limits);
+  if (WebAssembly.Module.imports(module).some((it) => it.module === 'gevent' && it.name === 'spawn')) join(hub, engine);
+  return engine;
+}
+
+function limit(engine: Engine, limits: Limits): void {
+  const { backend } = engine;
   if (engine instanceof NativeEngine) {
     const amount = backend === 'asyncify' ? Math.ceil(limits.frameLimit / 65536) * 65536 : limits.maxStacks;
     engine.maxStacks = Math.max(engine.maxStacks, limits.maxStacks);
     if (engine.exports.limit(amount) === 0)
       throw new GeventError('GEVENT_GUEST_MEMORY', 'no memory for frames of guests');
   } else if (engine instanceof JspiEngine) engine.limit(limits.maxStacks);
-  return engine;
 }
 
 function make(hub: Hub, backend: BackendName): Engine {
   if (backend === 'jspi') return new JspiEngine(hub);
-  modules[backend] ??= new WebAssembly.Module(decode(backend === 'asyncify' ? asyncify : wasmfx));
+  modules[backend] ??= new WebAssembly.Module(engineBytes(backend));
   const engine = new NativeEngine(hub, backend, modules[backend]);
+  join(hub, engine);
+  return engine;
+}
+
+/** It runs the guests that guests spawn in it. */
+function join(hub: Hub, engine: NativeEngine): void {
   const before = hub.crowd;
   hub.crowd =
     before === null
       ? engine
       : { $fire: (on, slot) => (engine.owns(slot) ? engine.$fire(on, slot) : before.$fire(on, slot)) };
-  return engine;
+}
+
+export function engineBytes(backend: 'asyncify' | 'wasmfx'): Uint8Array<ArrayBuffer> {
+  return decode(backend === 'asyncify' ? asyncify : wasmfx);
 }
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {

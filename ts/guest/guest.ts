@@ -1,5 +1,6 @@
 // Entry `gevent-wasm/guest`: WebAssembly modules whose functions run as greenlets.
 
+export { type BundleOptions, bundle } from './bundle.ts';
 export { type BackendName, enableWasmfx } from './detect.ts';
 export { GuestError, GuestTrap } from './errors.ts';
 export { GuestGreenlet } from './guest-greenlet.ts';

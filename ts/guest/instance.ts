@@ -9,8 +9,8 @@ import { builtinOf } from './abi.ts';
 import { isSocket } from './abi-sockets.ts';
 import { jspi } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
-import { type Engine, NativeEngine } from './engine.ts';
-import { engineOf } from './engines.ts';
+import { cannotSwitch, type Engine, NativeEngine } from './engine.ts';
+import { engineIn, engineOf } from './engines.ts';
 import { fromGuest, GuestError } from './errors.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
 import { Handles } from './handles.ts';
@@ -71,6 +71,12 @@ export class Instance {
     this.hub = hub;
     this.name = program.name;
     this.handles = new Handles(this.name);
+    if (program.bundled) {
+      const all = typeof imports === 'function' ? imports(this) : (imports ?? program.importsFor(this));
+      this.engine = this.#linkBundled(all);
+      this.#opened((this.engine as NativeEngine).raw);
+      return;
+    }
     this.engine = engineOf(hub, program.backend, program.limits);
     const given = typeof imports === 'function' ? imports(this) : (imports ?? program.importsFor(this));
     const linked = this.engine instanceof NativeEngine ? this.#link(this.engine, given) : this.#linkJspi(given);
@@ -81,9 +87,14 @@ export class Instance {
       if (this.engine instanceof NativeEngine && this.#number > 0) this.#forget(this.engine);
       throw notInstantiated(this.name, error);
     }
-    this.#raw = instance.exports;
+    this.#opened(instance.exports);
+  }
+
+  #opened(raw: Record<string, any>): void {
+    const { program } = this;
+    this.#raw = raw;
     this.#exports = Object.fromEntries(
-      Object.entries(instance.exports).filter(([name]) => !name.startsWith('gevent:') && !ASYNCIFYS.test(name)),
+      Object.entries(raw).filter(([name]) => !/^(gevent|engine):/.test(name) && !ASYNCIFYS.test(name)),
     );
     this.#after?.();
     const sp = program.stackPointer;
@@ -100,6 +111,108 @@ export class Instance {
   /** What can only be done when the instance is there. */
   #after: (() => void) | null = null;
 
+  /**
+   * Instantiate a module that is its own engine. What its imports become needs that engine; so they are doors into a table, behind which
+   * stands at first what its start function may call.
+   */
+  #linkBundled(given: Imports): NativeEngine {
+    const { program, hub, name } = this;
+    const plan = program.plan(given, this);
+    const early: Record<string, unknown> = {};
+    plan.behind.forEach((shim, i) => {
+      const value = plan.behindValues[i];
+      early[`f${i}`] =
+        shim.kind === 'plain' && typeof value === 'function'
+          ? value
+          : () => {
+              throw cannotSwitch(false, plan.behindNames[i]);
+            };
+    });
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: plan.behind.length });
+    const doors = new WebAssembly.Instance(program.shimModule('doors', plan), { i: { shims: table } }).exports;
+    const first = new WebAssembly.Instance(program.shimModule('early', plan), { j: early as any }).exports;
+    plan.behind.forEach((_, i) => void table.set(i, first[i]));
+    const functions: Record<string, unknown> = { ...plan.functions };
+    for (const [key, i] of plan.behindAt) functions[key] = doors[i];
+    const linked: Record<string, Record<string, any>> = {};
+    for (const it of program.shape?.imports ?? []) {
+      if (it.module.startsWith('gevent:')) continue;
+      linked[it.module] ??= {};
+      linked[it.module][it.name] =
+        it.kind === Extern.FUNC ? functions[`${it.module}.${it.name}`] : given[it.module]?.[it.name];
+    }
+    let engine: NativeEngine;
+    try {
+      engine = engineIn(hub, program.module, linked, program.limits);
+    } catch (error) {
+      throw notInstantiated(name, error);
+    }
+    const spawns = plan.behind.some((shim) => shim.kind === 'spawn');
+    if (spawns) {
+      this.#number = nextNumber(engine, this);
+      this.#spawnEntry = engine.addEntry(null);
+    }
+    this.#after = () => {
+      const shims = new WebAssembly.Instance(program.shimModule('behind', plan), {
+        e: engine.exports as unknown as Record<string, any>,
+        j: this.#functions(engine, plan.behind, plan.behindValues, plan.behindNames),
+        i: this.#own(),
+      }).exports;
+      plan.behind.forEach((_, i) => void table.set(i, shims[i]));
+      if (spawns) this.#openSpawn(engine);
+    };
+    return engine;
+  }
+
+  #own(): Record<string, WebAssembly.Global> {
+    return {
+      entry: new WebAssembly.Global({ value: 'i32' }, this.#spawnEntry),
+      number: new WebAssembly.Global({ value: 'i32' }, this.#number),
+    };
+  }
+
+  /** What shims call. */
+  #functions(
+    engine: NativeEngine,
+    shims: readonly ShimOf[],
+    values: readonly (ImportValue | null)[],
+    names: readonly string[],
+  ): Record<string, any> {
+    const made: Record<string, any> = {};
+    shims.forEach((shim, i) => {
+      const value = values[i];
+      if (shim.kind === 'plain') {
+        const fn = value ?? ((fn: number, arg: number) => this.#spawnIndirect(fn, arg));
+        made[`begin${i}`] = engine.plain(fn as (...args: any[]) => unknown, shim.signature.params.length);
+      } else if (shim.kind === 'blocking') {
+        made[`begin${i}`] = engine.beginner((value as Blocking).fn, names[i]);
+        made[`complete${i}`] = engine.completer();
+      }
+    });
+    return made;
+  }
+
+  /** What the engine calls to start what the guest spawns. */
+  #openSpawn({ exports }: NativeEngine): void {
+    const inside: unknown = this.#raw[SPAWNED];
+    if (inside !== undefined) {
+      exports.entries.set(this.#spawnEntry, inside);
+      return;
+    }
+    const table = this.#raw[OUR.table] ?? this.#raw.__indirect_function_table ?? this.#raw.table;
+    if (!(table instanceof WebAssembly.Table)) {
+      throw new GuestError(
+        'GEVENT_GUEST_IMPORT',
+        `${this.name} imports gevent.spawn, and has no table of functions (is the table exported? asc --exportTable, clang -Wl,--export-table)`,
+      );
+    }
+    const made = new WebAssembly.Instance(this.program.spawnedModule(), {
+      e: exports as unknown as Record<string, any>,
+      i: { table },
+    }).exports;
+    exports.entries.set(this.#spawnEntry, made['0']);
+  }
+
   #link(engine: NativeEngine, given: Imports): Record<string, Record<string, any>> {
     const { program } = this;
     const { exports } = engine;
@@ -115,28 +228,11 @@ export class Instance {
       this.#number = nextNumber(engine, this);
       this.#spawnEntry = engine.addEntry(null);
     }
-    const js = (shims: readonly ShimOf[], values: readonly (ImportValue | null)[], names: readonly string[]) => {
-      const made: Record<string, unknown> = {};
-      shims.forEach((shim, i) => {
-        const value = values[i];
-        if (shim.kind === 'plain') {
-          const fn = value ?? ((fn: number, arg: number) => this.#spawnIndirect(fn, arg));
-          made[`begin${i}`] = engine.plain(fn as (...args: any[]) => unknown, shim.signature.params.length);
-        } else if (shim.kind === 'blocking') {
-          made[`begin${i}`] = engine.beginner((value as Blocking).fn, names[i]);
-          made[`complete${i}`] = engine.completer();
-        }
-      });
-      return made;
-    };
-    const own = {
-      entry: new WebAssembly.Global({ value: 'i32' }, this.#spawnEntry),
-      number: new WebAssembly.Global({ value: 'i32' }, this.#number),
-    };
+    const own = this.#own();
     if (plan.before.length > 0) {
       const shims = new WebAssembly.Instance(program.shimModule('before', plan), {
         e: exports as unknown as Record<string, any>,
-        j: js(plan.before, plan.beforeValues, plan.beforeNames) as Record<string, any>,
+        j: this.#functions(engine, plan.before, plan.beforeValues, plan.beforeNames),
         i: own,
       }).exports;
       for (const [key, i] of plan.beforeAt) functions[key] = shims[i];
@@ -148,7 +244,7 @@ export class Instance {
       this.#after = () => {
         const shims = new WebAssembly.Instance(program.shimModule('behind', plan), {
           e: exports as unknown as Record<string, any>,
-          j: js(plan.behind, plan.behindValues, plan.behindNames) as Record<string, any>,
+          j: this.#functions(engine, plan.behind, plan.behindValues, plan.behindNames),
           i: { ...own, sp: this.#raw[program.stackPointer as string] },
         }).exports;
         plan.behind.forEach((_, i) => void table.set(i, shims[i]));
@@ -169,23 +265,7 @@ export class Instance {
       const before = this.#after;
       this.#after = () => {
         before?.();
-        const inside: unknown = this.#raw[SPAWNED];
-        if (inside !== undefined) {
-          exports.entries.set(this.#spawnEntry, inside);
-          return;
-        }
-        const table = this.#raw[OUR.table] ?? this.#raw.__indirect_function_table ?? this.#raw.table;
-        if (!(table instanceof WebAssembly.Table)) {
-          throw new GuestError(
-            'GEVENT_GUEST_IMPORT',
-            `${this.name} imports gevent.spawn, and has no table of functions (is the table exported? asc --exportTable, clang -Wl,--export-table)`,
-          );
-        }
-        const made = new WebAssembly.Instance(program.spawnedModule(), {
-          e: exports as unknown as Record<string, any>,
-          i: { table },
-        }).exports;
-        exports.entries.set(this.#spawnEntry, made['0']);
+        this.#openSpawn(engine);
       };
     }
     return linked;

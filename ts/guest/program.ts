@@ -7,6 +7,7 @@ import { getHub, type Hub } from '../hub.ts';
 import { until } from '../until.ts';
 import { builtinOf } from './abi.ts';
 import type { Net } from './abi-sockets.ts';
+import { bundled, mayCatch } from './bundle.ts';
 import { type BackendName, early, enableWasmfx, switchAborts, wasmfxAllowed, whyNot } from './detect.ts';
 import { Extern, type Signature, Type } from './emit.ts';
 import { needsWasm } from './engine.ts';
@@ -15,9 +16,18 @@ import { GuestError } from './errors.ts';
 import type { GuestGreenlet } from './guest-greenlet.ts';
 import { Blocking, type Imports, type ImportValue, isDirect, isExported, Yielding } from './imports.ts';
 import { Instance, missing } from './instance.ts';
-import { readShape, type Shape } from './read.ts';
+import { readShape, type Shape, withStackPointer } from './read.ts';
 import { asyncify, compile, OUR, rewritten, SWITCHING, withOurExports } from './rewrite.ts';
-import { emitShims, emitSpawned, emitThunk, emitTrampolines, type ShimOf, SPAWN, type Switching } from './shims.ts';
+import {
+  emitEarly,
+  emitShims,
+  emitSpawned,
+  emitThunk,
+  emitTrampolines,
+  type ShimOf,
+  SPAWN,
+  type Switching,
+} from './shims.ts';
 import { refuseSwitch } from './switches.ts';
 
 export interface LoadOptions {
@@ -100,6 +110,7 @@ export class Program {
   /** @internal Export that is the shadow stack pointer. */ readonly stackPointer: string | null;
   /** @internal */ readonly stackSize: number;
   /** @internal */ readonly limits: Limits;
+  /** @internal It is its own engine. */ readonly bundled: boolean;
   /** @internal What is thrown into it may be caught there. */ readonly catches: boolean;
   /** @internal The user says that its stack may be one of several. */ readonly sharedStack: boolean;
   /** @internal Its collector asks for the stacks of its greenlets. */ readonly collects: boolean;
@@ -124,14 +135,14 @@ export class Program {
     this.#imports = options.imports;
     this.stackSize = chosen.limits.stackSize;
     this.limits = chosen.limits;
-    const features = shape?.customs.get('target_features');
-    const throws = features !== undefined && new TextDecoder().decode(features).includes('exception-handling');
-    this.catches = shape === null || shape.tags || throws;
+    const said = shape === null ? null : bundled(shape);
+    this.bundled = said !== null;
+    this.catches = shape === null || (said?.catches ?? mayCatch(shape));
     this.net = options.net ?? null;
     this.files = options.files ?? null;
     this.log = options.log ?? ((line) => console.log(line));
     this.collects = WebAssembly.Module.imports(module).some((it) => it.module === 'gevent' && it.name === 'stacks');
-    this.sharedStack = options.stackPointer !== undefined;
+    this.sharedStack = options.stackPointer !== undefined || said?.sharedStack === true;
     this.stackPointer = this.#findStack(options.stackPointer);
   }
 
@@ -217,6 +228,7 @@ export class Program {
       behindAt: [] as [string, number][],
     };
     const late = this.backend === 'wasmfx' && this.stackPointer !== null;
+    const { bundled: all } = this;
     const instrumented = this.shape === null ? null : rewritten(this.shape);
     const mayBlock = (key: string) => {
       if (instrumented === null || instrumented.blocking.includes(key)) return;
@@ -226,7 +238,7 @@ export class Program {
       );
     };
     const add = (key: string, shim: ShimOf, value: ImportValue | null) => {
-      const isLate = late && (shim.kind === 'blocking' || shim.kind === 'engine');
+      const isLate = all || (late && (shim.kind === 'blocking' || shim.kind === 'engine'));
       const [shims, values, names, at] = isLate
         ? [plan.behind, plan.behindValues, plan.behindNames, plan.behindAt]
         : [plan.before, plan.beforeValues, plan.beforeNames, plan.beforeAt];
@@ -237,7 +249,8 @@ export class Program {
     const risk = this.backend === 'wasmfx' ? riskOf(this.shape as Shape, given) : null;
     if (risk !== null) throw new GuestError('GEVENT_GUEST_IMPORT', `${this.name}: ${risk}`);
     for (const { module, name, kind, signature } of this.shape?.imports ?? []) {
-      if (kind !== Extern.FUNC) continue;
+      // `gevent:…` is the engine's.
+      if (kind !== Extern.FUNC || module.startsWith('gevent:')) continue;
       const key = `${module}.${name}`;
       const value = given[module]?.[name];
       if (signature === null) {
@@ -287,16 +300,19 @@ export class Program {
   }
 
   /** @internal */
-  shimModule(which: 'before' | 'behind' | 'doors', plan: Plan): WebAssembly.Module {
+  shimModule(which: 'before' | 'behind' | 'doors' | 'early', plan: Plan): WebAssembly.Module {
     const shims = which === 'before' ? plan.before : plan.behind;
     const key = `${which} ${shims.map((it) => ('signature' in it ? `${it.kind}${it.signature.params}:${it.signature.results}` : it.kind))}`;
     let module = this.#shims.get(key);
     if (module === undefined) {
       const switching = this.backend as Switching;
+      const signatures = shims.map((it) => ('signature' in it ? it.signature : SPAWN));
       const bytes =
         which === 'doors'
-          ? emitTrampolines(shims.map((it) => (it as { signature: Signature }).signature))
-          : emitShims(shims, switching, which === 'behind');
+          ? emitTrampolines(signatures)
+          : which === 'early'
+            ? emitEarly(signatures)
+            : emitShims(shims, switching, which === 'behind' && !this.bundled);
       this.#shims.set(key, (module = new WebAssembly.Module(bytes)));
     }
     return module;
@@ -395,7 +411,7 @@ async function loading(source: Uint8Array | WebAssembly.Module, options: LoadOpt
     stackSize: options.stackSize ?? 65536,
   };
   const bytes = source instanceof Uint8Array ? source : null;
-  const shape = bytes === null ? null : withStackPointer(readShape(bytes), options.stackPointer);
+  const shape = bytes === null ? null : asBefore(readShape(bytes), options.stackPointer);
   if (options.backend === 'wasmfx') enableWasmfx();
   // Only with types of continuations, which are read as types of the collector.
   if (bytes !== null && shape?.collected && switchAborts()) refuseSwitch(bytes);
@@ -419,7 +435,7 @@ async function loading(source: Uint8Array | WebAssembly.Module, options: LoadOpt
   const stack = shape?.stackPointer;
   return new Program(
     module,
-    final === null || shape === null ? final : { ...final, stackPointer: shape.stackPointer },
+    final === null || shape === null ? final : { ...final, stackPointer: shape.stackPointer, dataEnd: shape.dataEnd },
     options,
     {
       ...choice,
@@ -438,19 +454,12 @@ async function loading(source: Uint8Array | WebAssembly.Module, options: LoadOpt
   );
 }
 
-/** What the user says of it goes before what was found. */
-function withStackPointer(shape: Shape, named: string | number | null | undefined): Shape {
-  if (named === undefined) return shape;
-  if (named === null) return { ...shape, stackPointer: { kind: 'none' } };
-  const index =
-    typeof named === 'number'
-      ? named
-      : (shape.exports.find((it) => it.kind === Extern.GLOBAL && it.name === named)?.index ?? -1);
-  const global = shape.globals[index];
-  if (global === undefined || global.type !== Type.I32 || !global.mutable || global.imported) {
-    throw new TypeError(`load({ stackPointer }): expected a mutable i32 global of the module, got ${describe(named)}`);
-  }
-  return { ...shape, stackPointer: { kind: 'global', index, from: 'llvm' } };
+/** A bundled module says what was known of it. */
+function asBefore(shape: Shape, named: string | number | null | undefined): Shape {
+  const said = bundled(shape);
+  if (said === null) return withStackPointer(shape, named, 'load({ stackPointer })');
+  if (named != null) throw new TypeError('load({ stackPointer }): this module is bundled; name it to bundle()');
+  return { ...shape, stackPointer: said.stackPointer, dataEnd: said.dataEnd };
 }
 
 /** The imports that are given as blocking. A function is asked with a stand-in for the instance. */
@@ -492,7 +501,12 @@ async function choose(shape: Shape | null, options: LoadOptions, refused?: strin
   const take = (backend: BackendName, reason: string): Choice => ({ backend, reason, others });
   if (done !== null) {
     if (others.asyncify !== undefined) throw noBackend(others);
-    return take('asyncify', 'the module was rewritten for it ahead of time');
+    return take(
+      'asyncify',
+      shape !== null && bundled(shape) !== null
+        ? 'the module was bundled with its engine ahead of time'
+        : 'the module was rewritten for it ahead of time',
+    );
   }
   const large = shape !== null && shape.size > LARGE;
   if (shape?.collected) others.asyncify ??= 'it has types of the garbage collector, which asyncify does not know';

@@ -3,6 +3,7 @@
 //
 // It reads the sections it needs and trusts none of them: whatever is wrong is a GuestError, and the engine validates the rest.
 
+import { describe } from '../core/clock.ts';
 import { Extern, HEADER, leb, type Signature, Type, text } from './emit.ts';
 import { GuestError } from './errors.ts';
 
@@ -381,6 +382,21 @@ function readGlobalNames(bytes: Uint8Array, names: Map<string, number>): void {
   }
 }
 
+/** What the user says of it goes before what was found. */
+export function withStackPointer(shape: Shape, named: string | number | null | undefined, where: string): Shape {
+  if (named === undefined) return shape;
+  if (named === null) return { ...shape, stackPointer: { kind: 'none' } };
+  const index =
+    typeof named === 'number'
+      ? named
+      : (shape.exports.find((it) => it.kind === Extern.GLOBAL && it.name === named)?.index ?? -1);
+  const global = shape.globals[index];
+  if (global === undefined || global.type !== Type.I32 || !global.mutable || global.imported) {
+    throw new TypeError(`${where}: expected a mutable i32 global of the module, got ${describe(named)}`);
+  }
+  return { ...shape, stackPointer: { kind: 'global', index, from: 'llvm' } };
+}
+
 /** The module with exports more. Section order is kept; a module without exports gets the section in its place. */
 export function withExports(
   bytes: Uint8Array,
@@ -416,6 +432,61 @@ export function withExports(
     parts.push(bytes.subarray(from, top.at));
   }
   if (!done) insert();
+  return join(parts);
+}
+
+/** The module with other names of imports and exports. Where `imported` gives a third, true, a memory is imported whatever its limit. */
+export function withNames(
+  bytes: Uint8Array,
+  imported: (module: string, name: string) => readonly [module: string, name: string, unlimited?: boolean],
+  exported: (name: string) => string,
+): Uint8Array<ArrayBuffer> {
+  const top = new Reader(bytes, 8);
+  const parts: (Uint8Array | number[])[] = [bytes.subarray(0, 8)];
+  while (top.at < top.end) {
+    const from = top.at;
+    const id = top.byte();
+    const size = top.u32();
+    const section = new Reader(bytes, top.at, top.at + size);
+    top.skip(size);
+    if (id !== 2 && id !== 7) {
+      parts.push(bytes.subarray(from, top.at));
+      continue;
+    }
+    const count = section.count();
+    const body: (Uint8Array | number[])[] = [leb(count)];
+    for (let left = count; left > 0; --left) {
+      let unlimited = false;
+      if (id === 2) {
+        const [module, name, third] = imported(section.name(), section.name());
+        body.push(text(module), text(name));
+        unlimited = third === true;
+      } else body.push(text(exported(section.name())));
+      const start = section.at;
+      const kind = section.byte();
+      if (id === 7 || kind === Extern.FUNC) section.u32();
+      else if (kind === Extern.TABLE) {
+        section.valueType();
+        section.limits();
+      } else if (kind === Extern.MEMORY) {
+        const flags = bytes[section.at];
+        const least = section.limits();
+        if (unlimited) {
+          body.push([kind, flags & ~1, ...leb(least)]);
+          continue;
+        }
+      } else if (kind === Extern.GLOBAL) {
+        section.valueType();
+        section.byte();
+      } else {
+        section.byte();
+        section.u32();
+      }
+      body.push(bytes.subarray(start, section.at));
+    }
+    const made = join(body);
+    parts.push([id, ...leb(made.length)], made);
+  }
   return join(parts);
 }
 

@@ -85,7 +85,6 @@ export const OUR = { sp: 'gevent:sp', memory: 'gevent:memory', table: 'gevent:ta
 export async function asyncify(bytes: Uint8Array, options: RewriteOptions): Promise<Uint8Array<ArrayBuffer>> {
   const shape = options.shape ?? readShape(bytes);
   if (rewritten(shape) !== null) return new Uint8Array(bytes);
-  if (shape.customs.has('gevent.bundle')) return new Uint8Array(bytes);
   const imports = shape.imports.filter((it) => it.kind === Extern.FUNC).map((it) => `${it.module}.${it.name}`);
   const wanted = [...options.blocking, ...SWITCHING];
   const blocking = imports.filter((name) =>

@@ -146,6 +146,16 @@ export function emitTrampolines(signatures: readonly Signature[]): Uint8Array<Ar
   return m.bytes();
 }
 
+/** What stands in their places before there is an engine: calls of `j.f0`, `j.f1`, …. */
+export function emitEarly(signatures: readonly Signature[]): Uint8Array<ArrayBuffer> {
+  const m = new Emitter();
+  const functions = signatures.map((signature, i) => m.importFunc('j', `f${i}`, signature));
+  signatures.forEach((signature, i) => {
+    m.func(String(i), signature, [], [...signature.params.flatMap((_, k) => op.get(k)), ...op.call(functions[i])]);
+  });
+  return m.bytes();
+}
+
 /** The module whose export "0" is the export `i.f` as the engine starts it. */
 export function emitThunk({ params, results }: Signature, withStack: boolean): Uint8Array<ArrayBuffer> {
   const m = new Emitter();
