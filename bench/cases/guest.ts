@@ -7,7 +7,7 @@ import type { Case, Contender, Group } from '../harness.ts';
 
 export const guests: Case = {
   name: 'guest',
-  about: `n guests, one frame deep, linked to the engine, yield in turn; see guest-depth for deeper ones. The floors switch
+  about: `n guests, one frame deep, yield in turn, linked to the engine or bundled with it; see guest-depth for deeper ones. The floors switch
 bare stacks in a loop: no ring, no time slice, no ends, and for asyncify nothing that guards one's frames from another's.
 The baseline awaits null. go is runtime.Gosched with GOMAXPROCS=1. With 100 000 and more, guests were spawned by a guest.`,
   groups({ quick }) {
@@ -26,6 +26,7 @@ function group(backend: 'asyncify' | 'wasmfx' | 'jspi', n: number, total: number
     ...(backend === 'jspi' ? [] : [guest.bare(backend, n, total)]),
     native.switching(n, total),
     guest.switching(backend, n, total),
+    ...(backend === 'asyncify' ? [guest.switching(backend, n, total, 0, 'bundled')] : []),
     guest.go('switch', n, total),
   ];
   return { params: { backend, n }, unit: 'ns/switch', contenders };
