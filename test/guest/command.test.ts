@@ -28,9 +28,9 @@ async function run(...argv: string[]): Promise<{ code: number; said: string; fil
   return { code, said, files };
 }
 
-test('asyncify writes a module that load() takes as it is', async () => {
+test.each(['asyncify', 'bundle'])('%s writes a module that load() takes as it is', async (name) => {
   const w = world('wasm');
-  const { code, said, files } = await run('asyncify', 'in.wasm', '-o', 'out.wasm', '--imports', 'env.*');
+  const { code, said, files } = await run(name, 'in.wasm', '-o', 'out.wasm', '--imports', 'env.*');
   expect([code, said]).toEqual([
     0,
     expect.stringMatching(/^out\.wasm: \d+ bytes, [\d.]+ times in\.wasm; env\.wait may block\n$/),
@@ -38,6 +38,7 @@ test('asyncify writes a module that load() takes as it is', async () => {
   const p = await load(files.get('out.wasm') as Uint8Array<ArrayBuffer>, {
     imports: { env: { wait: blocking(() => sleep(1).then(() => 5)) } },
   });
+  expect(p.explain().reason).toContain(name === 'bundle' ? 'bundled with its engine' : 'rewritten for it');
   const g = p.spawn('f');
   await w.clock.advanceAsync(1);
   expect(g.value).toBe(5);
