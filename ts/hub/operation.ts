@@ -158,8 +158,13 @@ export abstract class RowWait<T> extends SingleUse<T> implements RowOwner {
     if (!hub.core.leave(slot)) return false;
     if (front) hub.core.readyFront(slot);
     else hub.core.ready(slot);
-    hub.kick();
+    this.kick(hub);
     return true;
+  }
+
+  /** Have the hub run, for a wait that has ended. */
+  protected kick(hub: Hub): void {
+    hub.kick();
   }
 
   /** Call in complete() and abandon(). */

@@ -266,6 +266,11 @@ class Receive extends ForeignWait<string | Buffer | null> {
     this.happened();
   }
 
+  /** A message that comes alone is served behind the platform's callback, and not a round later. */
+  protected override kick(hub: Hub): void {
+    hub.kickIo(false);
+  }
+
   protected override ended(): void {
     this.#from.$leave(this);
   }

@@ -5,7 +5,8 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer as Acceptor, WebSocket as Socket } from 'ws';
 import { describe, type Seconds, toWaitMs } from '../../core/clock.ts';
 import { isControl } from '../../exceptions.ts';
-import type { Park } from '../../hub/protocol.ts';
+import { Framed } from '../../framed.ts';
+import { isBody, type Park } from '../../hub/protocol.ts';
 import { shield } from '../../shield.ts';
 import { Timeout } from '../../timeout.ts';
 import { settle } from '../../unwind.ts';
@@ -60,7 +61,9 @@ function* serve(socket: WebSocket, handler: WebSocketHandler, beat: number | nul
   const stop = beat === null ? null : keepAlive(socket, beat);
   let code = 1000;
   try {
-    yield* settle(handler(socket));
+    const result: unknown = handler(socket);
+    // A frame of its own: each message would come down through all who called it else, 3 us with a thousand sockets.
+    yield* isBody(result) ? new Framed(`handler of ${socket}`, () => result) : settle(result);
   } catch (error) {
     code = isControl(error) && !(error instanceof Timeout) ? 1001 : 1011;
     if (!(error instanceof WebSocketClosed)) throw error;
