@@ -6,7 +6,7 @@
 //
 //   T1  before(parent(i), i) for every i > 0, so the earliest is at 0
 //   T2  POS[s] is lane << 24 | index of s in a heap, or IN_WHEEL + its place there, so that cancel finds its entry without
-//       a scan; IDLE if s is not armed
+//       a scan; UNARMED if s is not armed
 //   T3  SEQ, armings * 8 + priority, grows with every arming, so no two entries compare equal; f64: a u32 would wrap
 //       within an hour
 //
@@ -16,8 +16,8 @@
 import { NIL } from './contract.ts';
 import { check, grown } from './pure-support.ts';
 import { type Receiver, Wheel } from './pure-wheel.ts';
+import { LINK, POS, UNARMED } from './waits.ts';
 
-const IDLE = -1;
 const LATE = 5;
 /** Lanes up to 7 are heaps, the others buckets. */
 const IN_WHEEL = 8 << 24;
@@ -37,31 +37,29 @@ class Heap {
 export class Timers implements Receiver {
   readonly heaps: readonly Heap[] = [0, 1, 2, 3, 4, LATE].map((lane) => new Heap(lane));
   readonly wheel = new Wheel(this);
-  #pos: Int32Array;
+  /** @internal Of the core; replaced when it grows. */ links: Int32Array;
   #seq: Float64Array;
   #nextSeq = 8;
   #limit = 0;
   size = 0;
 
-  constructor(slots: number) {
-    this.#pos = new Int32Array(slots).fill(IDLE);
+  constructor(slots: number, links: Int32Array) {
+    this.links = links;
     this.#seq = new Float64Array(slots);
   }
 
   get bytes(): number {
-    let sum = this.#pos.byteLength + this.#seq.byteLength + this.wheel.bytes;
+    let sum = this.#seq.byteLength + this.wheel.bytes;
     for (const heap of this.heaps) sum += heap.at.byteLength + heap.slot.byteLength;
     return sum;
   }
 
   reserve(slots: number): void {
-    const pos = grown(this.#pos, slots).fill(IDLE, this.#pos.length);
     this.#seq = grown(this.#seq, slots);
-    this.#pos = pos;
   }
 
   armed(slot: number): boolean {
-    return this.#pos[slot] !== IDLE;
+    return this.links[(slot << LINK) + POS] !== UNARMED;
   }
 
   arm(slot: number, atMs: number, priority: number): void {
@@ -74,7 +72,7 @@ export class Timers implements Receiver {
   again(slot: number, at: number): void {
     const place = this.wheel.put(slot, at);
     if (place === NIL) this.toHeap(slot, at);
-    else this.#pos[slot] = IN_WHEEL + place;
+    else this.links[(slot << LINK) + POS] = IN_WHEEL + place;
   }
 
   toHeap(slot: number, at: number): void {
@@ -88,18 +86,18 @@ export class Timers implements Receiver {
   }
 
   disarm(slot: number): boolean {
-    const pos = this.#pos[slot];
-    if (pos === IDLE) return false;
-    if (pos >= IN_WHEEL) this.#pos[this.wheel.takeOut(pos - IN_WHEEL)] = pos;
+    const pos = this.links[(slot << LINK) + POS];
+    if (pos === UNARMED) return false;
+    if (pos >= IN_WHEEL) this.links[(this.wheel.takeOut(pos - IN_WHEEL) << LINK) + POS] = pos;
     else this.#remove(this.heaps[pos >> 24], pos & 0xffffff);
-    this.#pos[slot] = IDLE;
+    this.links[(slot << LINK) + POS] = UNARMED;
     --this.size;
     return true;
   }
 
   deadline(slot: number): number {
-    const pos = this.#pos[slot];
-    if (pos === IDLE) return Infinity;
+    const pos = this.links[(slot << LINK) + POS];
+    if (pos === UNARMED) return Infinity;
     return pos >= IN_WHEEL ? this.wheel.atOf(pos - IN_WHEEL) : this.heaps[pos >> 24].at[pos & 0xffffff];
   }
 
@@ -147,7 +145,7 @@ export class Timers implements Receiver {
   /** Move an entry of a heap into another one; it stays where it is if there is no memory. */
   #move(slot: number, heap: Heap): void {
     const at = this.deadline(slot);
-    const pos = this.#pos[slot];
+    const pos = this.links[(slot << LINK) + POS];
     this.#makeRoom(heap, 1);
     this.#remove(this.heaps[pos >> 24], pos & 0xffffff);
     this.#insert(heap, slot, at);
@@ -162,7 +160,7 @@ export class Timers implements Receiver {
   #place(heap: Heap, index: number, slot: number, at: number): void {
     heap.slot[index] = slot;
     heap.at[index] = at;
-    this.#pos[slot] = heap.lane | index;
+    this.links[(slot << LINK) + POS] = heap.lane | index;
   }
 
   #makeRoom(heap: Heap, more: number): void {
@@ -231,19 +229,19 @@ export class Timers implements Receiver {
         if (i > 0) {
           check(this.before(heap.at[parent], heap.slot[parent], heap.at[i], slot), `T1: heap entry ${i} is early`);
         }
-        check(this.#pos[slot] === (heap.lane | i), `T2: slot ${slot} is not where it is armed`);
+        check(this.links[(slot << LINK) + POS] === (heap.lane | i), `T2: slot ${slot} is not where it is armed`);
         check(heap === this.heaps[LATE] || heap === this.#heapOf(slot), `T2: slot ${slot} has another priority`);
         check(this.#seq[slot] < this.#nextSeq, `T3: slot ${slot} was armed in the future`);
       }
     }
     this.wheel.verify((slot, place) => {
       ++entries;
-      check(this.#pos[slot] === IN_WHEEL + place, `T2: slot ${slot} is not where it is armed`);
+      check(this.links[(slot << LINK) + POS] === IN_WHEEL + place, `T2: slot ${slot} is not where it is armed`);
       check(this.#seq[slot] < this.#nextSeq, `T3: slot ${slot} was armed in the future`);
     });
     check(entries === this.size, `T2: ${entries} timers in heaps and wheel, ${this.size} counted`);
     let positions = 0;
-    for (const pos of this.#pos) if (pos !== IDLE) ++positions;
+    for (let at = POS; at < this.links.length; at += 1 << LINK) if (this.links[at] !== UNARMED) ++positions;
     check(positions === this.size, `T2: ${positions} slots have a timer, ${this.size} counted`);
   }
 }

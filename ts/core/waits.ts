@@ -1,0 +1,699 @@
+// Who waits on what, and who is next: the rules for all of it, over the memory of either core.
+//
+// A slot has a record of four integers, a row one of eight. They lie in the core's memory, which also has the ready ring, and are read and
+// written in place: a call into WASM costs 4 to 5 ns, which is as much as linking a waiter, and a hand-over has three of them.
+//
+//   links   NEXT   behind it in its row's list, or NIL; of a free slot: the next free one
+//           PREV   before it in its row's list, or NIL
+//           PLACE  waiting: row * 4 + Role; else LOOSE, or LATE if it woke because its time was up
+//           POS    where its timer is, which the timers know; UNARMED
+//   rows    FIRST  head of the list, or NIL; of a free row: the next free one
+//           LAST   tail of the list, or NIL
+//           EDGE   last of the pass under way; CHANNEL, QUEUE: last getter
+//           COUNT  slots in the list
+//           VALUE  permits, items, flag, fired
+//           LIMIT  QUEUE: most items; CHANNEL: getters in the list
+//           KIND   RowKind, or DEAD
+//           NOTE   its notification: NONE, PENDING, PASS or GETS
+//
+//   row     FIRST ---> 4 <---> 9 <---> 2 <--- LAST       COUNT 3
+//   EDGE ----------------------^                         waiters up to the edge belong to the pass under way;
+//                                                        in a CHANNEL or QUEUE they are the getters, those behind it the putters
+//
+// Who changes a row wakes nobody. He puts the row's notifier, ~row, into the ring; when its turn comes the loop calls
+// `notify`, which gives one waiter after another. Such a notification is
+//
+//   NONE ---- schedule: ~row at the back of the ring ----> PENDING ---- notify: the pass begins ----> PASS
+//     ^                                                                     after each waiter, ~row at the front
+//     +---- endPass; scheduled again at once if the row is still ready for those who wait ------------+
+//
+// A pending one of an event or a semaphore is called off when the last waiter leaves: who comes then does not wait behind nobody.
+//
+// VALUE says whether a row is ready: a raised flag, permits left, a latch that has fired; a LIST never is. Nobody is overtaken: who
+// parks late, while a notification is under way, queues behind the older ones. Only a permit may be taken past them (barging,
+// as in gevent). A pass of an EVENT or a SEMAPHORE wakes the waiters up to EDGE: those who were there when it began,
+// whatever the flag is by now, and those who parked since while the row was ready. A LATCH has no edge: its pass ends with its list.
+//
+// A CHANNEL pairs getters and putters; between turns one side is empty. A pass of a QUEUE lets go on in turn a putter, whose
+// item goes in, and a getter, until neither can; whoever runs may put and get as he likes meanwhile, since each step looks
+// at the count anew. Raising its limit wakes nobody, so putters may wait while there is room, as in gevent, until somebody gets.
+//
+// Invariants, walked by verifyWaits():
+//   W1  from FIRST along NEXT to LAST, and back along PREV, are the same COUNT slots, whose PLACE is there
+//   W2  a slot whose PLACE is negative is in no list
+//   W3  EDGE is NIL or in the list; but for channels and queues it is NIL outside a pass, and always for a LIST or a LATCH
+//   C1  in a CHANNEL or QUEUE those up to EDGE are the getters (TAKE, PEEK), those behind it the putters (WAIT)
+//   N1  NOTE is not NONE exactly while ~row is in the ring (the loop calls `notify` at once when it takes it out)
+//   N2  a row that is ready for those who wait has a notification under way; without it they would never wake
+//   N3  below `#rowsUsed` a row is alive or in the free chain; from there on none was ever used
+//   P2  a word is 0 or more; a flag is 0 or 1; a LIST's and a CHANNEL's is 0
+
+import { HOLE, NIL, Place, Role, RowKind, Why, Word } from './contract.ts';
+import { check } from './pure-support.ts';
+
+const { HEAD, TAIL, MASK } = Word;
+const { LIST, EVENT, SEMAPHORE, LATCH, CHANNEL, QUEUE } = RowKind;
+
+// A slot's record.
+export const NEXT = 0;
+const PREV = 1;
+export const PLACE = 2;
+export const POS = 3;
+/** `slot << LINK` is where its record begins. */
+export const LINK = 2;
+
+export const LOOSE = -1;
+const LATE = -2;
+export const UNARMED = -1;
+
+// A row's.
+const FIRST = 0;
+const LAST = 1;
+const EDGE = 2;
+const COUNT = 3;
+const VALUE = 4;
+const LIMIT = 5;
+const KIND = 6;
+const NOTE = 7;
+/** `row << ROW` is where its record begins. */
+export const ROW = 3;
+
+const NONE = 0;
+const PENDING = 1;
+const PASS = 2;
+/** QUEUE: the pass goes on with a getter. */
+const GETS = 3;
+
+const DEAD = 255;
+const ANY_NUMBER = 2 ** 31 - 1;
+
+/** What both cores are made of, but for slots, timers and the memory itself. */
+export abstract class Waits {
+  words: Int32Array;
+  ring: Int32Array;
+  /** @internal Replaced on growth, like the others. */ links: Int32Array;
+  /** @internal */ rows: Int32Array;
+  #rowsUsed = 0;
+  #freeRow = NIL;
+  #partner = NIL;
+  /** @internal */ protected $rows = 0;
+
+  constructor(words: Int32Array, ring: Int32Array, links: Int32Array, rows: Int32Array) {
+    this.words = words;
+    this.ring = ring;
+    this.links = links;
+    this.rows = rows;
+  }
+
+  abstract disarm(slot: number): boolean;
+  abstract unready(entry: number): boolean;
+  /** @internal True if the entry is in the ring. */ protected abstract $inRing(entry: number): boolean;
+  /** @internal Take the next due slot out of the timers, or NIL. */ protected abstract $takeDue(nowMs: number): number;
+  /** @internal Room for more rows than `rows` has. False, and nothing has changed, if there is no memory for it. */
+  protected abstract $moreRows(): boolean;
+
+  // ---- slots --------------------------------------------------------------------------------------------------------
+
+  place(slot: number): number {
+    const at = slot << LINK;
+    if (this.links[at + PLACE] >= 0) return Place.WAITING;
+    if (this.links[at + POS] !== UNARMED) return Place.LOOSE; // R4
+    return this.$inRing(slot) ? Place.READY : Place.LOOSE;
+  }
+
+  rowOf(slot: number): number {
+    const place = this.links[(slot << LINK) + PLACE];
+    return place >= 0 ? place >> 2 : NIL;
+  }
+
+  role(slot: number): number {
+    return this.links[(slot << LINK) + PLACE] & 3;
+  }
+
+  why(slot: number): number {
+    return this.links[(slot << LINK) + PLACE] === LATE ? Why.TIMED_OUT : Why.WOKEN;
+  }
+
+  // ---- ready ring ---------------------------------------------------------------------------------------------------
+
+  ready(slot: number): void {
+    this.#push(slot);
+  }
+
+  readyFront(slot: number): void {
+    this.#pushFront(slot);
+  }
+
+  #push(entry: number): void {
+    const { words } = this;
+    const tail = words[TAIL];
+    this.ring[tail] = entry;
+    words[TAIL] = (tail + 1) & words[MASK];
+  }
+
+  #pushFront(entry: number): void {
+    const { words } = this;
+    const head = (words[HEAD] - 1) & words[MASK];
+    this.ring[head] = entry;
+    words[HEAD] = head;
+  }
+
+  // ---- rows ---------------------------------------------------------------------------------------------------------
+
+  rowNew(kind: RowKind, value: number): number {
+    let row = this.#freeRow;
+    if (row !== NIL) {
+      this.#freeRow = this.rows[(row << ROW) + FIRST];
+    } else {
+      if (this.#rowsUsed === this.rows.length >> ROW && !this.$moreRows()) return NIL;
+      row = this.#rowsUsed++;
+    }
+    const { rows } = this;
+    const r = row << ROW;
+    rows[r + FIRST] = rows[r + LAST] = rows[r + EDGE] = NIL;
+    rows[r + COUNT] = 0;
+    rows[r + VALUE] = value;
+    rows[r + LIMIT] = kind === QUEUE ? ANY_NUMBER : 0;
+    rows[r + KIND] = kind;
+    rows[r + NOTE] = NONE;
+    ++this.$rows;
+    return row;
+  }
+
+  rowFree(row: number): void {
+    const { rows } = this;
+    const r = row << ROW;
+    if (rows[r + NOTE] !== NONE) this.unready(~row);
+    rows[r + NOTE] = NONE;
+    rows[r + KIND] = DEAD;
+    rows[r + FIRST] = this.#freeRow;
+    this.#freeRow = row;
+    --this.$rows;
+  }
+
+  value(row: number): number {
+    return this.rows[(row << ROW) + VALUE];
+  }
+
+  waiting(row: number): number {
+    return this.rows[(row << ROW) + COUNT];
+  }
+
+  quiet(row: number): boolean {
+    const r = row << ROW;
+    return this.rows[r + COUNT] === 0 && this.rows[r + NOTE] === NONE;
+  }
+
+  first(row: number): number {
+    return this.rows[(row << ROW) + FIRST];
+  }
+
+  next(slot: number): number {
+    const at = slot << LINK;
+    return this.links[at + PLACE] >= 0 ? this.links[at + NEXT] : NIL;
+  }
+
+  /** @internal Slots in all lists together. */
+  protected $waits(): number {
+    let sum = 0;
+    for (let row = 0; row < this.#rowsUsed; ++row) {
+      if (this.rows[(row << ROW) + KIND] !== DEAD) sum += this.rows[(row << ROW) + COUNT];
+    }
+    return sum;
+  }
+
+  // ---- waiting and waking -------------------------------------------------------------------------------------------
+
+  park(slot: number, row: number): void {
+    this.#append(slot, row, Role.WAIT);
+    const { rows } = this;
+    const r = row << ROW;
+    if (rows[r + VALUE] === 0) return;
+    if (rows[r + NOTE] === PASS && rows[r + KIND] !== LATCH) rows[r + EDGE] = slot;
+    else this.#schedule(row);
+  }
+
+  leave(slot: number): boolean {
+    const at = slot << LINK;
+    const { links } = this;
+    if (links[at + POS] !== UNARMED) this.disarm(slot);
+    const place = links[at + PLACE];
+    if (place < 0) return false;
+    this.#unlink(slot, place >> 2);
+    this.#callOff(place >> 2);
+    return true;
+  }
+
+  /** Nobody is left to notify. */
+  #callOff(row: number): void {
+    const { rows } = this;
+    const r = row << ROW;
+    if (rows[r + COUNT] > 0 || rows[r + NOTE] !== PENDING) return;
+    const kind = rows[r + KIND];
+    if (kind !== EVENT && kind !== SEMAPHORE) return;
+    rows[r + NOTE] = NONE;
+    this.unready(~row);
+  }
+
+  wakeOne(row: number): number {
+    const slot = this.rows[(row << ROW) + FIRST];
+    if (slot === NIL) return NIL;
+    this.#wake(slot, row);
+    this.#push(slot);
+    return slot;
+  }
+
+  wakeAll(row: number): number {
+    let count = 0;
+    while (this.wakeOne(row) !== NIL) ++count;
+    return count;
+  }
+
+  nextDue(nowMs: number): number {
+    const slot = this.$takeDue(nowMs);
+    if (slot === NIL) return NIL;
+    const at = (slot << LINK) + PLACE;
+    const place = this.links[at];
+    if (place < 0) {
+      this.links[at] = LOOSE;
+      return slot;
+    }
+    this.#unlink(slot, place >> 2);
+    this.#callOff(place >> 2);
+    this.links[at] = LATE;
+    return slot;
+  }
+
+  notify(row: number): number {
+    const { rows, links } = this;
+    const r = row << ROW;
+    const kind = rows[r + KIND];
+    this.#partner = NIL;
+    if (kind >= LATCH) return this.#notifyOther(row, kind);
+    const slot = rows[r + FIRST];
+    if (rows[r + NOTE] === PENDING) {
+      if (slot !== NIL && slot === rows[r + LAST] && (kind === EVENT || rows[r + VALUE] > 0)) {
+        // One waiter, as it mostly is: the pass begins and ends with him.
+        const at = slot << LINK;
+        if (links[at + PLACE] & Role.TAKE) --rows[r + VALUE];
+        if (links[at + POS] !== UNARMED) this.disarm(slot);
+        links[at + PLACE] = LOOSE;
+        rows[r + FIRST] = rows[r + LAST] = NIL;
+        rows[r + COUNT] = 0;
+        rows[r + NOTE] = NONE;
+        return slot;
+      }
+      rows[r + NOTE] = PASS;
+      rows[r + EDGE] = rows[r + LAST];
+    }
+    const edge = rows[r + EDGE];
+    if (edge === NIL || (kind === SEMAPHORE && rows[r + VALUE] === 0)) {
+      this.#endPass(row);
+      return NIL;
+    }
+    if (links[(slot << LINK) + PLACE] & Role.TAKE) --rows[r + VALUE];
+    this.#wakeFirst(slot, row);
+    // Even with no permit left: the waiter that runs now may give one back at once, and the pass goes on.
+    if (slot !== edge) this.#pushFront(~row);
+    else this.#endPass(row);
+    return slot;
+  }
+
+  #notifyOther(row: number, kind: number): number {
+    if (kind === CHANNEL) return this.#notifyPair(row);
+    if (kind === QUEUE) return this.#notifyQueue(row);
+    const slot = this.rows[(row << ROW) + FIRST];
+    if (slot === NIL) {
+      this.#endPass(row);
+      return NIL;
+    }
+    this.rows[(row << ROW) + NOTE] = PASS;
+    this.#wakeFirst(slot, row);
+    this.#pushFront(~row);
+    return slot;
+  }
+
+  #endPass(row: number): void {
+    const { rows } = this;
+    const r = row << ROW;
+    rows[r + NOTE] = NONE;
+    rows[r + EDGE] = NIL;
+    if (rows[r + VALUE] > 0 && rows[r + COUNT] > 0) this.#schedule(row);
+  }
+
+  /** See that the row's notifier runs. */
+  #schedule(row: number): void {
+    const at = (row << ROW) + NOTE;
+    if (this.rows[at] !== NONE) return;
+    this.rows[at] = PENDING;
+    this.#push(~row);
+  }
+
+  // Whoever wakes a waiter disarms it, wherever it then goes.
+  #wake(slot: number, row: number): void {
+    if (this.links[(slot << LINK) + POS] !== UNARMED) this.disarm(slot);
+    this.#unlink(slot, row);
+  }
+
+  /** The same for the first of the list. */
+  #wakeFirst(slot: number, row: number): void {
+    const { rows, links } = this;
+    const r = row << ROW;
+    const at = slot << LINK;
+    if (links[at + POS] !== UNARMED) this.disarm(slot);
+    const next = links[at + NEXT];
+    links[at + PLACE] = LOOSE;
+    rows[r + FIRST] = next;
+    if (next === NIL) rows[r + LAST] = NIL;
+    else links[(next << LINK) + PREV] = NIL;
+    --rows[r + COUNT];
+    if (rows[r + EDGE] === slot) rows[r + EDGE] = NIL; // W3
+  }
+
+  #append(slot: number, row: number, role: number): void {
+    const { rows, links } = this;
+    const r = row << ROW;
+    const at = slot << LINK;
+    const last = rows[r + LAST];
+    links[at + NEXT] = NIL;
+    links[at + PREV] = last;
+    links[at + PLACE] = (row << 2) | role;
+    if (last === NIL) rows[r + FIRST] = slot;
+    else links[(last << LINK) + NEXT] = slot;
+    rows[r + LAST] = slot;
+    ++rows[r + COUNT];
+  }
+
+  /** Behind the last getter: before the putters, if there are any. */
+  #appendGetter(slot: number, row: number, role: number): void {
+    const { rows, links } = this;
+    const r = row << ROW;
+    const edge = rows[r + EDGE];
+    if (edge === rows[r + LAST]) this.#append(slot, row, role);
+    else {
+      const at = slot << LINK;
+      const next = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
+      links[at + NEXT] = next;
+      links[at + PREV] = edge;
+      links[at + PLACE] = (row << 2) | role;
+      links[(next << LINK) + PREV] = slot;
+      if (edge === NIL) rows[r + FIRST] = slot;
+      else links[(edge << LINK) + NEXT] = slot;
+      ++rows[r + COUNT];
+    }
+    rows[r + EDGE] = slot;
+  }
+
+  #unlink(slot: number, row: number): void {
+    const { rows, links } = this;
+    const r = row << ROW;
+    const at = slot << LINK;
+    const next = links[at + NEXT];
+    const prev = links[at + PREV];
+    if (rows[r + KIND] === CHANNEL) rows[r + LIMIT] -= links[at + PLACE] & Role.TAKE;
+    if (rows[r + EDGE] === slot) rows[r + EDGE] = prev; // W3; before the edge everyone is of the pass, or a getter
+    if (prev === NIL) rows[r + FIRST] = next;
+    else links[(prev << LINK) + NEXT] = next;
+    if (next === NIL) rows[r + LAST] = prev;
+    else links[(next << LINK) + PREV] = prev;
+    links[at + PLACE] = LOOSE;
+    --rows[r + COUNT];
+  }
+
+  // ---- events, latches, semaphores ----------------------------------------------------------------------------------
+
+  eventSet(row: number): void {
+    const { rows } = this;
+    const r = row << ROW;
+    rows[r + VALUE] = 1;
+    if (rows[r + COUNT] > 0) this.#schedule(row);
+  }
+
+  eventClear(row: number): void {
+    this.rows[(row << ROW) + VALUE] = 0;
+  }
+
+  eventWait(row: number, slot: number): number {
+    const r = row << ROW;
+    if (this.rows[r + VALUE] === 0) {
+      this.#append(slot, row, Role.WAIT);
+      return 0;
+    }
+    if (this.rows[r + NOTE] === NONE) return 1;
+    this.park(slot, row);
+    return 0;
+  }
+
+  latchFire(row: number): void {
+    this.eventSet(row);
+  }
+
+  semAcquire(row: number, slot: number): number {
+    if (this.semTry(row) !== 0) return 1;
+    this.#append(slot, row, Role.TAKE);
+    return 0;
+  }
+
+  semTry(row: number): number {
+    const at = (row << ROW) + VALUE;
+    const permits = this.rows[at];
+    if (permits === 0) return 0;
+    this.rows[at] = permits - 1;
+    return 1;
+  }
+
+  semRelease(row: number, count: number): number {
+    const { rows } = this;
+    const r = row << ROW;
+    const permits = rows[r + VALUE] + count;
+    rows[r + VALUE] = permits;
+    if (permits > 0 && rows[r + COUNT] > 0) this.#schedule(row);
+    return permits;
+  }
+
+  // ---- channels -----------------------------------------------------------------------------------------------------
+
+  chanPut(row: number, slot: number): void {
+    this.#append(slot, row, Role.WAIT);
+    if (this.rows[(row << ROW) + EDGE] !== NIL) this.#schedule(row);
+  }
+
+  chanGet(row: number, slot: number): void {
+    this.#appendGetter(slot, row, Role.TAKE);
+    const { rows } = this;
+    const r = row << ROW;
+    ++rows[r + LIMIT];
+    if (rows[r + LAST] !== slot) this.#schedule(row);
+  }
+
+  balance(row: number): number {
+    const r = row << ROW;
+    return this.rows[r + COUNT] - 2 * this.rows[r + LIMIT];
+  }
+
+  partner(): number {
+    return this.#partner;
+  }
+
+  #notifyPair(row: number): number {
+    const { rows, links } = this;
+    const r = row << ROW;
+    const edge = rows[r + EDGE];
+    if (edge === NIL || edge === rows[r + LAST]) {
+      rows[r + NOTE] = NONE;
+      return NIL;
+    }
+    const getter = rows[r + FIRST];
+    const putter = links[(edge << LINK) + NEXT];
+    if (rows[r + COUNT] === 2) {
+      // One of each: nobody is left.
+      if (links[(getter << LINK) + POS] !== UNARMED) this.disarm(getter);
+      if (links[(putter << LINK) + POS] !== UNARMED) this.disarm(putter);
+      links[(getter << LINK) + PLACE] = links[(putter << LINK) + PLACE] = LOOSE;
+      rows[r + FIRST] = rows[r + LAST] = rows[r + EDGE] = NIL;
+      rows[r + COUNT] = rows[r + LIMIT] = 0;
+    } else {
+      this.#wake(getter, row);
+      this.#wake(putter, row);
+    }
+    // The pass goes on with what these two do next.
+    rows[r + NOTE] = PASS;
+    this.#pushFront(~row);
+    this.#pushFront(putter); // in front of ~row: this pair before the next
+    this.#partner = putter;
+    return getter;
+  }
+
+  // ---- queues -------------------------------------------------------------------------------------------------------
+
+  queueLimit(row: number, limit: number): void {
+    this.rows[(row << ROW) + LIMIT] = limit === 0 ? ANY_NUMBER : limit;
+  }
+
+  queueItems(row: number, items: number): void {
+    const { rows } = this;
+    const r = row << ROW;
+    const before = rows[r + VALUE];
+    rows[r + VALUE] = items;
+    if (rows[r + COUNT] === 0 || items === before) return;
+    // More: for a getter, and there is one if there is an edge. Fewer: for a putter, who is behind it.
+    const edge = rows[r + EDGE];
+    if (items > before ? edge !== NIL : edge !== rows[r + LAST]) this.#schedule(row);
+  }
+
+  queueWait(row: number, slot: number, role: Role): void {
+    const { rows } = this;
+    const r = row << ROW;
+    if (role === Role.WAIT) {
+      this.#append(slot, row, role);
+      if (rows[r + EDGE] !== NIL) this.#schedule(row);
+    } else {
+      this.#appendGetter(slot, row, role);
+      if (rows[r + VALUE] > 0 || rows[r + LAST] !== slot) this.#schedule(row);
+    }
+  }
+
+  queueStep(row: number, role: Role): number {
+    return role === Role.WAIT ? this.#stepPutter(row) : this.#stepGetter(row);
+  }
+
+  #notifyQueue(row: number): number {
+    const { rows } = this;
+    const r = row << ROW;
+    if (rows[r + COUNT] > 0) {
+      const edge = rows[r + EDGE];
+      const canPut = edge !== rows[r + LAST] && rows[r + VALUE] < rows[r + LIMIT];
+      const canGet = edge !== NIL && rows[r + VALUE] > 0;
+      if (canPut && !(canGet && rows[r + NOTE] === GETS)) {
+        rows[r + NOTE] = GETS;
+        this.#pushFront(~row);
+        return this.#stepPutter(row);
+      }
+      if (canGet) {
+        rows[r + NOTE] = PASS;
+        this.#pushFront(~row);
+        return this.#stepGetter(row);
+      }
+    }
+    rows[r + NOTE] = NONE;
+    return NIL;
+  }
+
+  #stepPutter(row: number): number {
+    const { rows } = this;
+    const r = row << ROW;
+    const edge = rows[r + EDGE];
+    const slot = edge === NIL ? rows[r + FIRST] : this.links[(edge << LINK) + NEXT];
+    if (slot === NIL) return NIL;
+    ++rows[r + VALUE];
+    if (edge === NIL) this.#wakeFirst(slot, row);
+    else this.#wake(slot, row);
+    return slot;
+  }
+
+  #stepGetter(row: number): number {
+    const { rows } = this;
+    const r = row << ROW;
+    if (rows[r + EDGE] === NIL) return NIL;
+    const slot = rows[r + FIRST];
+    if (rows[r + VALUE] > 0) rows[r + VALUE] -= this.links[(slot << LINK) + PLACE] & Role.TAKE;
+    this.#wakeFirst(slot, row);
+    return slot;
+  }
+
+  // ---- for verify() -------------------------------------------------------------------------------------------------
+
+  /** @internal Throw on a broken invariant. Slots below `slotsUsed` were given out once. */
+  protected $verifyWaits(slotsUsed: number): void {
+    const { links } = this;
+    let rows = 0;
+    let waits = 0;
+    for (let row = 0; row < this.#rowsUsed; ++row) {
+      if (this.rows[(row << ROW) + KIND] === DEAD) continue;
+      ++rows;
+      this.#verifyList(row);
+      this.#verifyWord(row);
+    }
+    check(rows === this.$rows, `N3: ${rows} rows are alive, ${this.$rows} counted`);
+    for (let row = this.#freeRow; row !== NIL; row = this.rows[(row << ROW) + FIRST]) {
+      check(this.rows[(row << ROW) + KIND] === DEAD, `N3: row ${row} is in the free chain, and alive`);
+      check(++rows <= this.#rowsUsed, 'N3: the free chain of rows has no end');
+    }
+    check(rows === this.#rowsUsed, `N3: ${this.#rowsUsed} rows, and some are nowhere`);
+    for (let slot = 0; slot < slotsUsed; ++slot) if (links[(slot << LINK) + PLACE] >= 0) ++waits;
+    check(waits === this.$waits(), `W2: ${waits} slots are in a list, ${this.$waits()} counted`);
+    this.#verifyNotes();
+  }
+
+  #verifyList(row: number): void {
+    const { rows, links } = this;
+    const r = row << ROW;
+    const edge = rows[r + EDGE];
+    const sided = rows[r + KIND] === CHANNEL || rows[r + KIND] === QUEUE;
+    let [count, getters, prev] = [0, 0, NIL];
+    let edgeSeen = edge === NIL;
+    for (let slot = rows[r + FIRST]; slot !== NIL; slot = links[(slot << LINK) + NEXT]) {
+      const place = links[(slot << LINK) + PLACE];
+      check(++count <= rows[r + COUNT], `W1: row ${row} has more waiters than it counts`);
+      check(place >= 0 && place >> 2 === row, `W1: slot ${slot} is in row ${row}, and knows nothing of it`);
+      check(links[(slot << LINK) + PREV] === prev, `W1: slot ${slot} does not point back`);
+      if (sided) {
+        const gets = edge !== NIL && (!edgeSeen || slot === edge);
+        check(gets === ((place & 3) !== Role.WAIT), `C1: slot ${slot} of row ${row} is on the wrong side`);
+        if (gets) ++getters;
+      }
+      if (slot === edge) edgeSeen = true;
+      prev = slot;
+    }
+    check(count === rows[r + COUNT], `W1: row ${row} has ${count} waiters and counts ${rows[r + COUNT]}`);
+    check(rows[r + LAST] === prev, `W1: the last waiter of row ${row} is not its LAST`);
+    check(edgeSeen, `W3: row ${row} has lost the end of its pass`);
+    check(
+      rows[r + KIND] !== CHANNEL || rows[r + LIMIT] === getters,
+      `C1: row ${row} has ${getters} getters and counts ${rows[r + LIMIT]}`,
+    );
+  }
+
+  #verifyWord(row: number): void {
+    const [first, last, edge, count, value, , kind, note] = this.rows.subarray(row << ROW, (row + 1) << ROW);
+    check(note === NONE || kind !== LIST, `N1: row ${row} is a list, and notifies`);
+    if (kind !== CHANNEL && kind !== QUEUE) {
+      check(edge === NIL || (note === PASS && kind !== LATCH), `W3: row ${row} has an edge without a pass`);
+    }
+    const met =
+      kind === CHANNEL
+        ? edge !== NIL && edge !== last
+        : kind === QUEUE
+          ? first !== NIL && edge !== NIL && value > 0
+          : value > 0 && count > 0;
+    check(!met || note !== NONE, `N2: row ${row} is ready, has waiters, and will not notify them`);
+    check(value >= 0, `P2: row ${row} has ${value} permits`);
+    check(value <= 1 || kind === SEMAPHORE || kind === QUEUE, `P2: row ${row} has a flag of ${value}`);
+    check(value === 0 || (kind !== LIST && kind !== CHANNEL), `P2: row ${row} has a word without meaning`);
+  }
+
+  #verifyNotes(): void {
+    const { words, ring, rows } = this;
+    const seen = new Set<number>();
+    for (let i = words[HEAD]; i !== words[TAIL]; i = (i + 1) & words[MASK]) {
+      const entry = ring[i];
+      if (entry >= 0) {
+        check(this.links[(entry << LINK) + PLACE] < 0, `R2: slot ${entry} is in the ring, and waits`);
+        continue;
+      }
+      if (entry === HOLE) continue;
+      const row = ~entry;
+      check(!seen.has(row), `R2, R3: ${entry} is in the ring twice`);
+      check(
+        row < this.#rowsUsed && rows[(row << ROW) + KIND] !== DEAD,
+        `R3: row ${row} is in the ring, and dead`,
+      );
+      check(rows[(row << ROW) + NOTE] !== NONE, `N1: row ${row} is in the ring, and not pending`);
+      seen.add(row);
+    }
+    for (let row = 0; row < this.#rowsUsed; ++row) {
+      if (rows[(row << ROW) + KIND] === DEAD || rows[(row << ROW) + NOTE] === NONE) continue;
+      check(seen.has(row), `N1: row ${row} is pending, and not in the ring`);
+    }
+  }
+}
