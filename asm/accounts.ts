@@ -6,17 +6,13 @@ import {
   COUNTER_KIND,
   COUNTER_READY,
   COUNTER_RETIRED,
-  COUNTER_ROWS,
   COUNTER_SLOTS,
   COUNTER_TIMERS,
-  COUNTER_WAITING,
 } from './abi';
 import { slotRoom } from './layout';
 import { grow, readyCount } from './ready';
-import { rows } from './rows';
 import { kindCount, retired, slots } from './slots';
 import { armed, initTimers } from './timers';
-import { allWaiting } from './waiters';
 
 /** Once, before anything else, with room for that many. False if there is no memory for it. */
 export function init(slots: u32, rows: u32): bool {
@@ -25,16 +21,13 @@ export function init(slots: u32, rows: u32): bool {
   return grow(slots, rows);
 }
 
+/** All but those of rows, which ts/core/waits.ts counts. */
 export function counter(which: u32): f64 {
   switch (which) {
     case COUNTER_SLOTS:
       return slots;
-    case COUNTER_ROWS:
-      return rows;
     case COUNTER_READY:
       return readyCount();
-    case COUNTER_WAITING:
-      return allWaiting;
     case COUNTER_TIMERS:
       return armed;
     case COUNTER_CAPACITY:

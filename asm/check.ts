@@ -1,21 +1,7 @@
-// The debug build's own exports: walk every structure and assert every invariant that heads a file; lower the limits
+// The debug build's own exports: walk every structure and assert every invariant that heads a file; those of rows are ts/core/waits.ts's; lower the limits
 // that no test could reach.
 
-import {
-  HOLE,
-  MAX_SLOTS,
-  NIL,
-  ROLE_TAKE,
-  ROLE_WAIT,
-  ROWKIND_CHANNEL,
-  ROWKIND_LATCH,
-  ROWKIND_LIST,
-  ROWKIND_QUEUE,
-  ROWKIND_SEMAPHORE,
-  WORD_HEAD,
-  WORD_MASK,
-  WORD_TAIL,
-} from './abi';
+import { HOLE, MAX_SLOTS, NIL, WORD_HEAD, WORD_MASK, WORD_TAIL } from './abi';
 import { atOf, belowOf, CHUNK_MASK, entryAt, keyOf, LOWER_BITS, posOf, slotOf } from './chunks';
 import { ASIDE, before, chunkNumber, endOf, entry, LANE_SHIFT, parentOf } from './heaps';
 import {
@@ -24,9 +10,7 @@ import {
   CHUNK_SHIFT,
   IDLE,
   KIND,
-  PREV,
   ROOT,
-  ROWKIND,
   ringRoom,
   rowRoom,
   slotRoom,
@@ -35,22 +19,6 @@ import {
 } from './layout';
 import { cell, holes, word } from './ready';
 import {
-  edge,
-  first,
-  freeRow,
-  isRow,
-  last,
-  NONE,
-  note,
-  PASS,
-  rowKind,
-  rows,
-  rowTop,
-  takers,
-  value,
-  waiting,
-} from './rows';
-import {
   freeSlot,
   generationOf,
   generations,
@@ -58,23 +26,21 @@ import {
   kindCount,
   kindOf,
   nextOf,
+  placeOf,
   retired,
-  rowOf,
   slots,
   slotTop,
 } from './slots';
 import { armed, armings } from './timers';
-import { allWaiting, role } from './waiters';
 import { bitsOf, filled, lastOf, lowOf, properBucket, WHEEL } from './wheel';
 
 export { lowerLimits } from './layout';
-export { lowerGenerations } from './slots';
+export { lowerGenerations, slotTop } from './slots';
 export { lowerArmings } from './timers';
 
 /** Assert every invariant; changes nothing. Takes time in proportion to what the core holds. */
 export function verify(): void {
   verifySlots();
-  verifyRows();
   verifyRing();
   verifyTimers();
 }
@@ -82,17 +48,14 @@ export function verify(): void {
 function verifySlots(): void {
   assert(slotTop <= slotRoom && slotRoom <= MAX_SLOTS, 'S1: more slots than room for them');
   let alive: u32 = 0;
-  let waits: u32 = 0;
   let timers: u32 = 0;
   for (let slot: u32 = 0; slot < slotTop; ++slot) {
-    if (rowOf(slot) !== NIL) ++waits;
     if (posOf(slot) !== UNARMED) ++timers;
     if (isAlive(slot)) ++alive;
-    else assert(rowOf(slot) === NIL && posOf(slot) === UNARMED, 'S3: a free slot waits or is armed');
+    else assert(placeOf(slot) < 0 && posOf(slot) === UNARMED, 'S3: a free slot waits or is armed');
     assert(generationOf(slot) <= generations, 'S4: a slot has outlived its generations');
   }
   assert(alive === slots, 'S2: the living are miscounted');
-  assert(waits === allWaiting, 'W2: the waiting are miscounted');
   assert(timers === armed, 'H2: the armed are miscounted');
 
   let kinds: u32 = 0;
@@ -109,67 +72,6 @@ function verifySlots(): void {
   assert(alive + chained + retired === slotTop, 'S1: a slot is nowhere');
 }
 
-function verifyRows(): void {
-  assert(rowTop <= rowRoom && rowRoom <= MAX_SLOTS, 'N3: more rows than room for them');
-  let alive: u32 = 0;
-  let sum: u32 = 0;
-  for (let row: u32 = 0; row < rowTop; ++row) {
-    if (!isRow(row)) continue;
-    ++alive;
-    sum += waiting(row);
-    verifyList(row);
-    verifyWord(row);
-  }
-  assert(alive === rows, 'N3: the rows are miscounted');
-  assert(sum === allWaiting, 'W2: the waiting are miscounted');
-
-  let chained: u32 = 0;
-  for (let row = freeRow; row !== NIL; row = first(row)) {
-    assert(row < rowTop && !isRow(row), 'N3: a living row is in the free chain');
-    assert(++chained <= rowTop, 'N3: the free chain has no end');
-  }
-  assert(alive + chained === rowTop, 'N3: a row is nowhere');
-}
-
-function verifyList(row: u32): void {
-  let count: u32 = 0;
-  let taking: u32 = 0;
-  let edgeSeen = edge(row) === NIL;
-  let previous = NIL;
-  for (let slot = first(row); slot !== NIL; slot = nextOf(slot)) {
-    assert(++count <= waiting(row), 'W1: the list is longer than its count');
-    assert(isAlive(slot) && rowOf(slot) === row, 'W1: a waiter knows nothing of it');
-    assert(load<u32>(PREV + (usize(slot) << 2)) === previous, 'W1: a waiter does not point back');
-    if (rowKind(row) >= ROWKIND_CHANNEL) {
-      assert(
-        u32(role(slot) !== ROLE_WAIT) === u32(edge(row) !== NIL && (!edgeSeen || slot === edge(row))),
-        'C1: a getter among the putters',
-      );
-    }
-    if (slot === edge(row)) edgeSeen = true;
-    taking += u32(role(slot) === ROLE_TAKE);
-    previous = slot;
-  }
-  assert(previous === last(row), 'W1: LAST is not the last');
-  assert(count === waiting(row) && taking === takers(row), 'W1: the waiters are miscounted');
-  assert(edgeSeen, 'W3: EDGE is in another list');
-}
-
-function verifyWord(row: u32): void {
-  const kind = rowKind(row);
-  const channel = kind === ROWKIND_CHANNEL;
-  const queue = kind === ROWKIND_QUEUE;
-  const pairs = edge(row) !== NIL && edge(row) !== last(row);
-  if (note(row) === NONE && queue) assert(edge(row) === NIL || value(row) === 0, 'Q1: nobody will wake the getters');
-  else if (note(row) === NONE)
-    assert(channel ? !pairs : value(row) === 0 || waiting(row) === 0, 'N2: nobody will wake the waiters');
-  if (note(row) !== PASS || kind === ROWKIND_LATCH)
-    assert(channel || queue || edge(row) === NIL, 'P1: an edge without a pass');
-  assert(value(row) >= 0, 'P2: a negative word');
-  if (kind !== ROWKIND_SEMAPHORE && !queue) assert(value(row) <= 1, 'P2: a flag is 0 or 1');
-  if (kind === ROWKIND_LIST || channel) assert(value(row) === 0, 'P2: a word without meaning');
-}
-
 // What was met in the ring is marked, and unmarked by a second walk.
 const MARK: u32 = 0x80;
 
@@ -178,31 +80,21 @@ function verifyRing(): void {
   assert(ringRoom === mask + 1 && (ringRoom & mask) === 0, 'R1: MASK does not fit the ring');
   assert(ringRoom > slotRoom + rowRoom + holes, 'R1: the ring can overflow');
   let seenHoles: u32 = 0;
-  let notifiers: u32 = 0;
   for (let i = word(WORD_HEAD); i !== word(WORD_TAIL); i = (i + 1) & mask) {
     const it = cell(i);
     if (it === HOLE) {
       ++seenHoles;
-    } else if (i32(it) < 0) {
-      assert(~it < rowTop && rowKind(~it) < MARK, 'R3: a row is in the ring twice, or never was');
-      assert(isRow(~it) && note(~it) !== NONE, 'N1: a notifier is in the ring that should not be');
-      store<u8>(ROWKIND + ~it, rowKind(~it) | MARK);
-      ++notifiers;
-    } else {
+    } else if (i32(it) >= 0) {
       assert(isAlive(it) && kindOf(it) < MARK, 'R2: a slot is in the ring twice, or not alive');
-      assert(rowOf(it) === NIL && posOf(it) === UNARMED, 'R2: a slot in the ring waits or is armed');
+      assert(placeOf(it) < 0 && posOf(it) === UNARMED, 'R2: a slot in the ring waits or is armed');
       store<u8>(KIND + it, kindOf(it) | MARK);
     }
   }
   for (let i = word(WORD_HEAD); i !== word(WORD_TAIL); i = (i + 1) & mask) {
     const it = cell(i);
-    if (it === HOLE) continue;
-    if (i32(it) < 0) store<u8>(ROWKIND + ~it, rowKind(~it) & ~MARK);
-    else store<u8>(KIND + it, kindOf(it) & ~MARK);
+    if (i32(it) >= 0) store<u8>(KIND + it, kindOf(it) & ~MARK);
   }
   assert(seenHoles <= holes, 'R1: more holes than counted');
-  for (let row: u32 = 0; row < rowTop; ++row) if (isRow(row) && note(row) !== NONE) --notifiers;
-  assert(notifiers === 0, 'N1: a notification is under way, and not in the ring');
 }
 
 function verifyTimers(): void {

@@ -10,7 +10,7 @@
 //   H4  a chunk below USED is in use or in the chain of idle ones, which goes from IDLE along BELOW
 
 import { NIL } from './abi';
-import { BELOW, CHUNK_SHIFT, CHUNKS, IDLE, POS, USED } from './layout';
+import { BELOW, CHUNK_SHIFT, CHUNKS, IDLE, LINK_SHIFT, LINKS, USED } from './layout';
 
 /** Bits of a key below the arming. */
 export const LOWER_BITS: u64 = 27;
@@ -65,11 +65,11 @@ export function priorityOf(key: u64): u32 {
 }
 
 export function posOf(slot: u32): u32 {
-  return load<u32>(POS + (usize(slot) << 2));
+  return load<u32>(LINKS + (usize(slot) << LINK_SHIFT), 12);
 }
 
 export function setPos(slot: u32, pos: u32): void {
-  store<u32>(POS + (usize(slot) << 2), pos);
+  store<u32>(LINKS + (usize(slot) << LINK_SHIFT), pos, 12);
 }
 
 /** Write an entry and where it is. The only writer of both, so that H2 cannot drift. */

@@ -13,23 +13,10 @@
 //          CHUNKS   1 KiB       timer entries, 64 a chunk                                 heaps.ts, wheel.ts
 //          BELOW    u32 a chunk behind it in its bucket: its last cell; chains idle chunks wheel.ts, chunks.ts
 //          LANES    10 x u32    lane by lane, the chunks it uses                          heaps.ts
-//          NEXT     u32 a slot  behind it in its row's list; NIL; chains free slots       waiters.ts, slots.ts
-//          PREV     u32 a slot  before it in its row's list; NIL                          waiters.ts
-//          ROW      u32 a slot  the row it waits in, or NIL                               waiters.ts, slots.ts
-//          POS      u32 a slot  lane << 25 | cell of the slot's timer; UNARMED            chunks.ts, slots.ts
-//          GEN      u32 a slot  lives it has had                                          slots.ts
-//          KIND     u8  a slot  what it is; 0: not alive                                  slots.ts
-//          WHY      u8  a slot  why it woke last                                          waiters.ts, slots.ts
-//          ROLE    u8  a slot  what it waits to do, Role                                waiters.ts
-//          FIRST    u32 a row   head of its list, or NIL; chains free rows                waiters.ts, rows.ts
-//          LAST     u32 a row   tail of its list, or NIL                                  waiters.ts, rows.ts
-//          EDGE     u32 a row   last of the pass under way; CHANNEL, QUEUE: last getter   waiters, sync, channel.ts
-//          COUNT    u32 a row   slots in its list                                         waiters.ts, rows.ts
-//          TAKERS   u32 a row   slots in it that wait to take something                   waiters.ts, rows.ts
-//          VALUE    i32 a row   permits, items, flag, fired                               sync, queue.ts, rows.ts
-//          LIMIT    i32 a row   QUEUE: most items                                         queue.ts, rows.ts
-//          ROWKIND  u8  a row   what it is; DEAD                                          rows.ts
-//          NOTE     u8  a row   its notification: NONE, PENDING, PASS or GETS             rows, sync, channel, queue.ts
+//          LINKS    16 bytes a slot  NEXT PREV PLACE POS: who waits where          ts/core/waits.ts; slots.ts, chunks.ts
+//          GEN      u32 a slot  lives it has had                                      slots.ts
+//          KIND     u8  a slot  what it is; 0: not alive                              slots.ts
+//          ROWS     32 bytes a row   what is waited on                                ts/core/waits.ts
 //
 // One column per field, one row per slot (or row) of the scheduler. The blocks stand in this order without gaps, so
 // growing one slides those behind it up: no block is ever left behind, and memory is the sum of the columns. RING comes
@@ -56,6 +43,9 @@ export const LANE_COUNT: u32 = 10;
 /** Timer entries are 16 bytes, 64 in a chunk. */
 export const CHUNK_SHIFT: u32 = 6;
 export const CHUNK_BYTES: usize = 1024;
+/** A slot's record in LINKS, and a row's in ROWS: 16 and 32 bytes. */
+export const LINK_SHIFT: usize = 4;
+export const ROW_SHIFT: usize = 5;
 /** The wheel's levels, and their buckets in all. */
 export const LEVELS: u32 = 7;
 export const BUCKETS: u32 = 112;
@@ -71,24 +61,11 @@ export let CHUNKS: usize = 0;
 export let BELOW: usize = 0;
 export let LANES: usize = 0;
 
-export let NEXT: usize = 0;
-export let PREV: usize = 0;
-export let ROW: usize = 0;
-export let POS: usize = 0;
+export let LINKS: usize = 0;
 export let GEN: usize = 0;
 export let KIND: usize = 0;
-export let WHY: usize = 0;
-export let ROLE: usize = 0;
 
-export let FIRST: usize = 0;
-export let LAST: usize = 0;
-export let EDGE: usize = 0;
-export let COUNT: usize = 0;
-export let TAKERS: usize = 0;
-export let VALUE: usize = 0;
-export let LIMIT: usize = 0;
-export let ROWKIND: usize = 0;
-export let NOTE: usize = 0;
+export let ROWS: usize = 0;
 
 /** Slots and rows that the columns have room for. */
 export let slotRoom: u32 = 0;
@@ -139,7 +116,7 @@ function padded(bytes: u64): u64 {
 
 /**
  * Make room for `slots` and `rows`, neither less than there is. False, and nothing has changed, if memory is exhausted.
- * What is new holds garbage: `take` and `rowNew` write the columns of an index when they first give it.
+ * What is new holds garbage: `take` and `rowNew` write what an index has when they first give it.
  */
 export function reserve(slots: u32, rows: u32): bool {
   const cells = ringFor(slots, rows);
@@ -149,35 +126,19 @@ export function reserve(slots: u32, rows: u32): bool {
   const chunks = padded(ring + u64(cells) * 4);
   const below = chunks + u64(chunksFor(slots)) * CHUNK_BYTES;
   const lanes = below + u64(chunksFor(slots)) * 4;
-  const next = lanes + u64(lane) * LANE_COUNT * 4;
-  const first = padded(next + u64(slots) * 23);
-  const end = first + u64(rows) * 30;
+  const links = padded(lanes + u64(lane) * LANE_COUNT * 4);
+  const first = padded(links + u64(slots) * 21);
+  const end = first + (u64(rows) << ROW_SHIFT);
 
   const pages = (end + 0xffff) >> 16;
   if (pages > maxPages) return false;
   if (pages > u64(memory.size()) && memory.grow(i32(pages) - memory.size()) < 0) return false;
 
   // From the last block to the first: each moves up into room that was free, or that the one behind it has just left.
-  const s = usize(slots) << 2;
-  const r = usize(rows) << 2;
-  NOTE = slide(NOTE, usize(first) + r * 7 + rows, rowRoom);
-  ROWKIND = slide(ROWKIND, usize(first) + r * 7, rowRoom);
-  LIMIT = slide(LIMIT, usize(first) + r * 6, rowRoom << 2);
-  VALUE = slide(VALUE, usize(first) + r * 5, rowRoom << 2);
-  TAKERS = slide(TAKERS, usize(first) + r * 4, rowRoom << 2);
-  COUNT = slide(COUNT, usize(first) + r * 3, rowRoom << 2);
-  EDGE = slide(EDGE, usize(first) + r * 2, rowRoom << 2);
-  LAST = slide(LAST, usize(first) + r, rowRoom << 2);
-  FIRST = slide(FIRST, usize(first), rowRoom << 2);
-
-  ROLE = slide(ROLE, usize(next) + s * 5 + slots * 2, slotRoom);
-  WHY = slide(WHY, usize(next) + s * 5 + slots, slotRoom);
-  KIND = slide(KIND, usize(next) + s * 5, slotRoom);
-  GEN = slide(GEN, usize(next) + s * 4, slotRoom << 2);
-  POS = slide(POS, usize(next) + s * 3, slotRoom << 2);
-  ROW = slide(ROW, usize(next) + s * 2, slotRoom << 2);
-  PREV = slide(PREV, usize(next) + s, slotRoom << 2);
-  NEXT = slide(NEXT, usize(next), slotRoom << 2);
+  ROWS = slide(ROWS, usize(first), usize(rowRoom) << ROW_SHIFT);
+  KIND = slide(KIND, usize(links) + usize(slots) * 20, slotRoom);
+  GEN = slide(GEN, usize(links) + (usize(slots) << LINK_SHIFT), slotRoom << 2);
+  LINKS = slide(LINKS, usize(links), usize(slotRoom) << LINK_SHIFT);
 
   for (let i = LANE_COUNT; i-- > 0; ) slide(LANES + i * (laneRoom << 2), usize(lanes) + i * (lane << 2), laneRoom << 2);
   LANES = usize(lanes);

@@ -1,5 +1,5 @@
 // The ready ring. The hub's loop takes entries out and appends some without a call, so only the ring knows what is in
-// it: no column says that a slot is ready.
+// it: no column says that a slot is ready. Who waits is put there by ts/core/waits.ts, in place as well.
 //
 //   RING   . . [ 7 | 2 | ~0 | hole | 9 ] . .        HEAD is the 7's cell, TAIL the one behind the 9; both wrap by MASK
 //
@@ -9,7 +9,7 @@
 //   R3  ~row is in the ring once if row's notification is under way, else not at all
 
 import { HOLE, NIL, WORD_HEAD, WORD_MASK, WORD_TAIL } from './abi';
-import { POS, RING, ROW, reserve, ringRoom, rowRoom, slotRoom, UNARMED, WORDS } from './layout';
+import { maxRooms, RING, reserve, ringRoom, rowRoom, slotRoom, WORDS } from './layout';
 
 /** Holes in the ring, at most: the loop skips them without telling. */
 export let holes: u32 = 0;
@@ -40,30 +40,8 @@ export function push(entry: u32): void {
   assert(word(WORD_TAIL) !== word(WORD_HEAD), 'R1: the ring is full');
 }
 
-/** Put an entry in front of all others. */
-export function pushFront(entry: u32): void {
-  const head = (word(WORD_HEAD) - 1) & word(WORD_MASK);
-  setCell(head, entry);
-  setWord(WORD_HEAD, head);
-  assert(word(WORD_TAIL) !== head, 'R1: the ring is full');
-}
-
-export function ready(slot: u32): void {
-  assert(!isQueued(slot) && !isArmed(slot), 'R2: ready: the slot waits, is in the ring or is armed');
-  push(slot);
-}
-
-export function readyFront(slot: u32): void {
-  assert(!isQueued(slot) && !isArmed(slot), 'R2: readyFront: the slot waits, is in the ring or is armed');
-  pushFront(slot);
-}
-
-/** Take a slot out of the ring; a HOLE stays. False if it is not there. O(ready). */
-export function unready(slot: u32): bool {
-  return punch(slot);
-}
-
-export function punch(entry: u32): bool {
+/** Take an entry out of the ring; a HOLE stays. False if it is not there. O(ready). */
+export function unready(entry: u32): bool {
   const at = find(entry);
   if (at === NIL) return false;
   setCell(at, HOLE);
@@ -71,8 +49,13 @@ export function punch(entry: u32): bool {
   return true;
 }
 
+/** True if the entry is in the ring. O(ready). */
+export function inRing(entry: u32): bool {
+  return find(entry) !== NIL;
+}
+
 /** The cell that holds `entry`, or NIL. Begins behind the last one found: finding many in ring order is one pass. */
-export function find(entry: u32): u32 {
+function find(entry: u32): u32 {
   const head = word(WORD_HEAD);
   const mask = word(WORD_MASK);
   const length = (word(WORD_TAIL) - head) & mask;
@@ -135,18 +118,8 @@ function unwrap(old: u32): void {
   setWord(WORD_MASK, ringRoom - 1);
 }
 
-/** For asserts: the slot waits or is in the ring. Looks at 256 cells: a search at every call would take hours. */
-export function isQueued(slot: u32): bool {
-  if (ASC_NO_ASSERT) return false;
-  if (load<u32>(ROW + (usize(slot) << 2)) !== NIL) return true;
-  const mask = word(WORD_MASK);
-  const length = (word(WORD_TAIL) - word(WORD_HEAD)) & mask;
-  for (let i: u32 = 0; i < min<u32>(length, 256); ++i) {
-    if (cell((word(WORD_HEAD) + i) & mask) === slot) return true;
-  }
-  return false;
-}
-
-function isArmed(slot: u32): bool {
-  return load<u32>(POS + (usize(slot) << 2)) !== UNARMED;
+/** Room for more rows. False, and nothing has changed, if there is no memory for them. */
+export function growRows(): bool {
+  const room = min(rowRoom << 1, maxRooms);
+  return room > rowRoom && grow(slotRoom, room);
 }

@@ -6,14 +6,16 @@
 //   S3  a slot that is not alive is in no list and has no timer
 //   S4  GEN counts the lives a slot has ended and never goes back: a handle names one life for good
 
-import { NIL, PLACE_LOOSE, PLACE_READY, PLACE_WAITING, WHY_WOKEN } from './abi';
+import { NIL } from './abi';
 import { posOf, setPos } from './chunks';
-import { GEN, KIND, KINDS, maxRooms, NEXT, ROW, rowRoom, slotRoom, UNARMED, WHY } from './layout';
-import { find, grow, isQueued, push } from './ready';
+import { GEN, KIND, KINDS, LINK_SHIFT, LINKS, maxRooms, rowRoom, slotRoom, UNARMED } from './layout';
+import { grow, push } from './ready';
 import { arm, disarm } from './timers';
 
 /** With a generation below it a handle is below 2^53. */
 const MAX_GENERATIONS: u32 = 1 << 29;
+/** Its PLACE when it is taken. */
+const LOOSE: u32 = 0xffffffff;
 
 export let slots: u32 = 0;
 export let slotTop: u32 = 0;
@@ -36,11 +38,10 @@ export function take(kind: u32): u32 {
     if (slotTop === slotRoom && !growSlots()) return NIL;
     slot = slotTop++;
     store<u32>(GEN + (usize(slot) << 2), 0);
-    store<u32>(ROW + (usize(slot) << 2), NIL);
     setPos(slot, UNARMED);
   }
   store<u8>(KIND + slot, kind);
-  store<u8>(WHY + slot, WHY_WOKEN);
+  store<u32>(LINKS + (usize(slot) << LINK_SHIFT), LOOSE, 8);
   countKind(kind, 1);
   ++slots;
   return slot;
@@ -60,7 +61,7 @@ function growSlots(): bool {
 
 export function free(slot: u32): void {
   assert(isAlive(slot), 'S1: free: the slot is not alive');
-  assert(!isQueued(slot) && posOf(slot) === UNARMED, 'S3: free: the slot waits, is in the ring or is armed');
+  assert(placeOf(slot) < 0 && posOf(slot) === UNARMED, 'S3: free: the slot waits or is armed');
   countKind(kindOf(slot), -1);
   --slots;
   store<u8>(KIND + slot, 0);
@@ -70,7 +71,7 @@ export function free(slot: u32): void {
     ++retired;
     return;
   }
-  store<u32>(NEXT + (usize(slot) << 2), freeSlot);
+  store<u32>(LINKS + (usize(slot) << LINK_SHIFT), freeSlot);
   freeSlot = slot;
 }
 
@@ -99,23 +100,13 @@ export function resolve(handle: f64): u32 {
   return isAlive(slot) && u64(generationOf(slot)) === bits >> 24 ? slot : NIL;
 }
 
-/** O(1) if the slot waits or is armed, else O(ready): see ready.ts. */
-export function place(slot: u32): u32 {
-  if (rowOf(slot) !== NIL) return PLACE_WAITING;
-  if (posOf(slot) !== UNARMED) return PLACE_LOOSE; // R2
-  return find(slot) === NIL ? PLACE_LOOSE : PLACE_READY;
-}
-
-export function why(slot: u32): u32 {
-  return load<u8>(WHY + slot);
-}
-
-export function rowOf(slot: u32): u32 {
-  return load<u32>(ROW + (usize(slot) << 2));
+/** PLACE of ts/core/waits.ts: less than 0 if it waits nowhere. */
+export function placeOf(slot: u32): i32 {
+  return load<i32>(LINKS + (usize(slot) << LINK_SHIFT), 8);
 }
 
 export function nextOf(slot: u32): u32 {
-  return load<u32>(NEXT + (usize(slot) << 2));
+  return load<u32>(LINKS + (usize(slot) << LINK_SHIFT));
 }
 
 export function isAlive(slot: u32): bool {

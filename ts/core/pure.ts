@@ -161,7 +161,7 @@ export class PureCore extends Waits implements Core {
     return this.#punch(slot);
   }
 
-  protected override $inRing(entry: number): boolean {
+  override $inRing(entry: number): boolean {
     return this.#find(entry) !== NIL;
   }
 
@@ -271,7 +271,7 @@ export class PureCore extends Waits implements Core {
     this.timers.beginDue();
   }
 
-  protected override $takeDue(nowMs: number): number {
+  override $takeDue(nowMs: number): number {
     return this.timers.nextDue(nowMs);
   }
 
@@ -281,7 +281,7 @@ export class PureCore extends Waits implements Core {
     return this.rows.length >> ROW;
   }
 
-  protected override $moreRows(): boolean {
+  override $moreRows(): boolean {
     const room = Math.min(this.#rowRoom * 2, this.#maxSlots);
     if (room === this.#rowRoom) return false;
     try {

@@ -45,13 +45,14 @@
 //   C1  in a CHANNEL or QUEUE those up to EDGE are the getters (TAKE, PEEK), those behind it the putters (WAIT)
 //   N1  NOTE is not NONE exactly while ~row is in the ring (the loop calls `notify` at once when it takes it out)
 //   N2  a row that is ready for those who wait has a notification under way; without it they would never wake
-//   N3  below `#rowsUsed` a row is alive or in the free chain; from there on none was ever used
+//   N3  below `$rowsUsed` a row is alive or in the free chain; from there on none was ever used
 //   P2  a word is 0 or more; a flag is 0 or 1; a LIST's and a CHANNEL's is 0
 
 import { HOLE, NIL, Place, Role, RowKind, Why, Word } from './contract.ts';
 import { check } from './pure-support.ts';
 
 const { HEAD, TAIL, MASK } = Word;
+const { WAIT, TAKE } = Role;
 const { LIST, EVENT, SEMAPHORE, LATCH, CHANNEL, QUEUE } = RowKind;
 
 // A slot's record.
@@ -93,10 +94,10 @@ export abstract class Waits {
   ring: Int32Array;
   /** @internal Replaced on growth, like the others. */ links: Int32Array;
   /** @internal */ rows: Int32Array;
-  #rowsUsed = 0;
-  #freeRow = NIL;
-  #partner = NIL;
-  /** @internal */ protected $rows = 0;
+  $rowsUsed = 0;
+  $freeRow = NIL;
+  $partner = NIL;
+  /** @internal */ $rows = 0;
 
   constructor(words: Int32Array, ring: Int32Array, links: Int32Array, rows: Int32Array) {
     this.words = words;
@@ -107,10 +108,10 @@ export abstract class Waits {
 
   abstract disarm(slot: number): boolean;
   abstract unready(entry: number): boolean;
-  /** @internal True if the entry is in the ring. */ protected abstract $inRing(entry: number): boolean;
-  /** @internal Take the next due slot out of the timers, or NIL. */ protected abstract $takeDue(nowMs: number): number;
+  /** @internal True if the entry is in the ring. */ abstract $inRing(entry: number): boolean;
+  /** @internal Take the next due slot out of the timers, or NIL. */ abstract $takeDue(nowMs: number): number;
   /** @internal Room for more rows than `rows` has. False, and nothing has changed, if there is no memory for it. */
-  protected abstract $moreRows(): boolean;
+  abstract $moreRows(): boolean;
 
   // ---- slots --------------------------------------------------------------------------------------------------------
 
@@ -137,21 +138,21 @@ export abstract class Waits {
   // ---- ready ring ---------------------------------------------------------------------------------------------------
 
   ready(slot: number): void {
-    this.#push(slot);
+    this.$push(slot);
   }
 
   readyFront(slot: number): void {
-    this.#pushFront(slot);
+    this.$pushFront(slot);
   }
 
-  #push(entry: number): void {
+  $push(entry: number): void {
     const { words } = this;
     const tail = words[TAIL];
     this.ring[tail] = entry;
     words[TAIL] = (tail + 1) & words[MASK];
   }
 
-  #pushFront(entry: number): void {
+  $pushFront(entry: number): void {
     const { words } = this;
     const head = (words[HEAD] - 1) & words[MASK];
     this.ring[head] = entry;
@@ -161,12 +162,12 @@ export abstract class Waits {
   // ---- rows ---------------------------------------------------------------------------------------------------------
 
   rowNew(kind: RowKind, value: number): number {
-    let row = this.#freeRow;
+    let row = this.$freeRow;
     if (row !== NIL) {
-      this.#freeRow = this.rows[(row << ROW) + FIRST];
+      this.$freeRow = this.rows[(row << ROW) + FIRST];
     } else {
-      if (this.#rowsUsed === this.rows.length >> ROW && !this.$moreRows()) return NIL;
-      row = this.#rowsUsed++;
+      if (this.$rowsUsed === this.rows.length >> ROW && !this.$moreRows()) return NIL;
+      row = this.$rowsUsed++;
     }
     const { rows } = this;
     const r = row << ROW;
@@ -186,8 +187,8 @@ export abstract class Waits {
     if (rows[r + NOTE] !== NONE) this.unready(~row);
     rows[r + NOTE] = NONE;
     rows[r + KIND] = DEAD;
-    rows[r + FIRST] = this.#freeRow;
-    this.#freeRow = row;
+    rows[r + FIRST] = this.$freeRow;
+    this.$freeRow = row;
     --this.$rows;
   }
 
@@ -214,9 +215,9 @@ export abstract class Waits {
   }
 
   /** @internal Slots in all lists together. */
-  protected $waits(): number {
+  $waits(): number {
     let sum = 0;
-    for (let row = 0; row < this.#rowsUsed; ++row) {
+    for (let row = 0; row < this.$rowsUsed; ++row) {
       if (this.rows[(row << ROW) + KIND] !== DEAD) sum += this.rows[(row << ROW) + COUNT];
     }
     return sum;
@@ -225,12 +226,12 @@ export abstract class Waits {
   // ---- waiting and waking -------------------------------------------------------------------------------------------
 
   park(slot: number, row: number): void {
-    this.#append(slot, row, Role.WAIT);
+    this.$append(slot, row, WAIT);
     const { rows } = this;
     const r = row << ROW;
     if (rows[r + VALUE] === 0) return;
     if (rows[r + NOTE] === PASS && rows[r + KIND] !== LATCH) rows[r + EDGE] = slot;
-    else this.#schedule(row);
+    else this.$schedule(row);
   }
 
   leave(slot: number): boolean {
@@ -239,13 +240,13 @@ export abstract class Waits {
     if (links[at + POS] !== UNARMED) this.disarm(slot);
     const place = links[at + PLACE];
     if (place < 0) return false;
-    this.#unlink(slot, place >> 2);
-    this.#callOff(place >> 2);
+    this.$unlink(slot, place >> 2);
+    this.$callOff(place >> 2);
     return true;
   }
 
   /** Nobody is left to notify. */
-  #callOff(row: number): void {
+  $callOff(row: number): void {
     const { rows } = this;
     const r = row << ROW;
     if (rows[r + COUNT] > 0 || rows[r + NOTE] !== PENDING) return;
@@ -258,8 +259,8 @@ export abstract class Waits {
   wakeOne(row: number): number {
     const slot = this.rows[(row << ROW) + FIRST];
     if (slot === NIL) return NIL;
-    this.#wake(slot, row);
-    this.#push(slot);
+    this.$wake(slot, row);
+    this.$push(slot);
     return slot;
   }
 
@@ -278,8 +279,8 @@ export abstract class Waits {
       this.links[at] = LOOSE;
       return slot;
     }
-    this.#unlink(slot, place >> 2);
-    this.#callOff(place >> 2);
+    this.$unlink(slot, place >> 2);
+    this.$callOff(place >> 2);
     this.links[at] = LATE;
     return slot;
   }
@@ -287,76 +288,86 @@ export abstract class Waits {
   notify(row: number): number {
     const { rows, links } = this;
     const r = row << ROW;
-    const kind = rows[r + KIND];
-    this.#partner = NIL;
-    if (kind >= LATCH) return this.#notifyOther(row, kind);
     const slot = rows[r + FIRST];
+    // One who waits for an event or for a permit, as it mostly is: the pass begins and ends with him. Short, so that it is inlined.
+    if (slot !== rows[r + LAST] || rows[r + NOTE] !== PENDING || rows[r + VALUE] === 0 || rows[r + KIND] >= LATCH) {
+      return this.$notify(row);
+    }
+    const at = slot << LINK;
+    rows[r + VALUE] -= links[at + PLACE] & TAKE;
+    if (links[at + POS] !== UNARMED) this.disarm(slot);
+    links[at + PLACE] = LOOSE;
+    rows[r + FIRST] = rows[r + LAST] = NIL;
+    rows[r + COUNT] = 0;
+    rows[r + NOTE] = NONE;
+    this.$partner = NIL;
+    return slot;
+  }
+
+  /** The same in general. */
+  $notify(row: number): number {
+    const { rows, links } = this;
+    const r = row << ROW;
+    const kind = rows[r + KIND];
+    this.$partner = NIL;
+    if (kind >= LATCH) return this.$notifyOther(row, kind);
     if (rows[r + NOTE] === PENDING) {
-      if (slot !== NIL && slot === rows[r + LAST] && (kind === EVENT || rows[r + VALUE] > 0)) {
-        // One waiter, as it mostly is: the pass begins and ends with him.
-        const at = slot << LINK;
-        if (links[at + PLACE] & Role.TAKE) --rows[r + VALUE];
-        if (links[at + POS] !== UNARMED) this.disarm(slot);
-        links[at + PLACE] = LOOSE;
-        rows[r + FIRST] = rows[r + LAST] = NIL;
-        rows[r + COUNT] = 0;
-        rows[r + NOTE] = NONE;
-        return slot;
-      }
       rows[r + NOTE] = PASS;
       rows[r + EDGE] = rows[r + LAST];
     }
     const edge = rows[r + EDGE];
     if (edge === NIL || (kind === SEMAPHORE && rows[r + VALUE] === 0)) {
-      this.#endPass(row);
+      this.$endPass(row);
       return NIL;
     }
-    if (links[(slot << LINK) + PLACE] & Role.TAKE) --rows[r + VALUE];
-    this.#wakeFirst(slot, row);
+    const slot = rows[r + FIRST];
+    const taken = links[(slot << LINK) + PLACE] & TAKE;
+    if (kind === SEMAPHORE) rows[r + VALUE] -= taken;
+    this.$wakeFirst(slot, row);
     // Even with no permit left: the waiter that runs now may give one back at once, and the pass goes on.
-    if (slot !== edge) this.#pushFront(~row);
-    else this.#endPass(row);
+    if (slot !== edge) this.$pushFront(~row);
+    else this.$endPass(row);
     return slot;
   }
 
-  #notifyOther(row: number, kind: number): number {
-    if (kind === CHANNEL) return this.#notifyPair(row);
-    if (kind === QUEUE) return this.#notifyQueue(row);
+  $notifyOther(row: number, kind: number): number {
+    if (kind === CHANNEL) return this.$notifyPair(row);
+    if (kind === QUEUE) return this.$notifyQueue(row);
     const slot = this.rows[(row << ROW) + FIRST];
     if (slot === NIL) {
-      this.#endPass(row);
+      this.$endPass(row);
       return NIL;
     }
     this.rows[(row << ROW) + NOTE] = PASS;
-    this.#wakeFirst(slot, row);
-    this.#pushFront(~row);
+    this.$wakeFirst(slot, row);
+    this.$pushFront(~row);
     return slot;
   }
 
-  #endPass(row: number): void {
+  $endPass(row: number): void {
     const { rows } = this;
     const r = row << ROW;
     rows[r + NOTE] = NONE;
     rows[r + EDGE] = NIL;
-    if (rows[r + VALUE] > 0 && rows[r + COUNT] > 0) this.#schedule(row);
+    if (rows[r + VALUE] > 0 && rows[r + COUNT] > 0) this.$schedule(row);
   }
 
   /** See that the row's notifier runs. */
-  #schedule(row: number): void {
+  $schedule(row: number): void {
     const at = (row << ROW) + NOTE;
     if (this.rows[at] !== NONE) return;
     this.rows[at] = PENDING;
-    this.#push(~row);
+    this.$push(~row);
   }
 
   // Whoever wakes a waiter disarms it, wherever it then goes.
-  #wake(slot: number, row: number): void {
+  $wake(slot: number, row: number): void {
     if (this.links[(slot << LINK) + POS] !== UNARMED) this.disarm(slot);
-    this.#unlink(slot, row);
+    this.$unlink(slot, row);
   }
 
   /** The same for the first of the list. */
-  #wakeFirst(slot: number, row: number): void {
+  $wakeFirst(slot: number, row: number): void {
     const { rows, links } = this;
     const r = row << ROW;
     const at = slot << LINK;
@@ -370,7 +381,7 @@ export abstract class Waits {
     if (rows[r + EDGE] === slot) rows[r + EDGE] = NIL; // W3
   }
 
-  #append(slot: number, row: number, role: number): void {
+  $append(slot: number, row: number, role: number): void {
     const { rows, links } = this;
     const r = row << ROW;
     const at = slot << LINK;
@@ -385,11 +396,11 @@ export abstract class Waits {
   }
 
   /** Behind the last getter: before the putters, if there are any. */
-  #appendGetter(slot: number, row: number, role: number): void {
+  $appendGetter(slot: number, row: number, role: number): void {
     const { rows, links } = this;
     const r = row << ROW;
     const edge = rows[r + EDGE];
-    if (edge === rows[r + LAST]) this.#append(slot, row, role);
+    if (edge === rows[r + LAST]) this.$append(slot, row, role);
     else {
       const at = slot << LINK;
       const next = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
@@ -404,13 +415,13 @@ export abstract class Waits {
     rows[r + EDGE] = slot;
   }
 
-  #unlink(slot: number, row: number): void {
+  $unlink(slot: number, row: number): void {
     const { rows, links } = this;
     const r = row << ROW;
     const at = slot << LINK;
     const next = links[at + NEXT];
     const prev = links[at + PREV];
-    if (rows[r + KIND] === CHANNEL) rows[r + LIMIT] -= links[at + PLACE] & Role.TAKE;
+    if (rows[r + KIND] === CHANNEL) rows[r + LIMIT] -= links[at + PLACE] & TAKE;
     if (rows[r + EDGE] === slot) rows[r + EDGE] = prev; // W3; before the edge everyone is of the pass, or a getter
     if (prev === NIL) rows[r + FIRST] = next;
     else links[(prev << LINK) + NEXT] = next;
@@ -426,7 +437,7 @@ export abstract class Waits {
     const { rows } = this;
     const r = row << ROW;
     rows[r + VALUE] = 1;
-    if (rows[r + COUNT] > 0) this.#schedule(row);
+    if (rows[r + COUNT] > 0) this.$schedule(row);
   }
 
   eventClear(row: number): void {
@@ -436,7 +447,7 @@ export abstract class Waits {
   eventWait(row: number, slot: number): number {
     const r = row << ROW;
     if (this.rows[r + VALUE] === 0) {
-      this.#append(slot, row, Role.WAIT);
+      this.$append(slot, row, WAIT);
       return 0;
     }
     if (this.rows[r + NOTE] === NONE) return 1;
@@ -450,7 +461,7 @@ export abstract class Waits {
 
   semAcquire(row: number, slot: number): number {
     if (this.semTry(row) !== 0) return 1;
-    this.#append(slot, row, Role.TAKE);
+    this.$append(slot, row, TAKE);
     return 0;
   }
 
@@ -467,23 +478,23 @@ export abstract class Waits {
     const r = row << ROW;
     const permits = rows[r + VALUE] + count;
     rows[r + VALUE] = permits;
-    if (permits > 0 && rows[r + COUNT] > 0) this.#schedule(row);
+    if (permits > 0 && rows[r + COUNT] > 0) this.$schedule(row);
     return permits;
   }
 
   // ---- channels -----------------------------------------------------------------------------------------------------
 
   chanPut(row: number, slot: number): void {
-    this.#append(slot, row, Role.WAIT);
-    if (this.rows[(row << ROW) + EDGE] !== NIL) this.#schedule(row);
+    this.$append(slot, row, WAIT);
+    if (this.rows[(row << ROW) + EDGE] !== NIL) this.$schedule(row);
   }
 
   chanGet(row: number, slot: number): void {
-    this.#appendGetter(slot, row, Role.TAKE);
+    this.$appendGetter(slot, row, TAKE);
     const { rows } = this;
     const r = row << ROW;
     ++rows[r + LIMIT];
-    if (rows[r + LAST] !== slot) this.#schedule(row);
+    if (rows[r + LAST] !== slot) this.$schedule(row);
   }
 
   balance(row: number): number {
@@ -492,10 +503,10 @@ export abstract class Waits {
   }
 
   partner(): number {
-    return this.#partner;
+    return this.$partner;
   }
 
-  #notifyPair(row: number): number {
+  $notifyPair(row: number): number {
     const { rows, links } = this;
     const r = row << ROW;
     const edge = rows[r + EDGE];
@@ -513,14 +524,14 @@ export abstract class Waits {
       rows[r + FIRST] = rows[r + LAST] = rows[r + EDGE] = NIL;
       rows[r + COUNT] = rows[r + LIMIT] = 0;
     } else {
-      this.#wake(getter, row);
-      this.#wake(putter, row);
+      this.$wake(getter, row);
+      this.$wake(putter, row);
     }
     // The pass goes on with what these two do next.
     rows[r + NOTE] = PASS;
-    this.#pushFront(~row);
-    this.#pushFront(putter); // in front of ~row: this pair before the next
-    this.#partner = putter;
+    this.$pushFront(~row);
+    this.$pushFront(putter); // in front of ~row: this pair before the next
+    this.$partner = putter;
     return getter;
   }
 
@@ -538,26 +549,26 @@ export abstract class Waits {
     if (rows[r + COUNT] === 0 || items === before) return;
     // More: for a getter, and there is one if there is an edge. Fewer: for a putter, who is behind it.
     const edge = rows[r + EDGE];
-    if (items > before ? edge !== NIL : edge !== rows[r + LAST]) this.#schedule(row);
+    if (items > before ? edge !== NIL : edge !== rows[r + LAST]) this.$schedule(row);
   }
 
   queueWait(row: number, slot: number, role: Role): void {
     const { rows } = this;
     const r = row << ROW;
-    if (role === Role.WAIT) {
-      this.#append(slot, row, role);
-      if (rows[r + EDGE] !== NIL) this.#schedule(row);
+    if (role === WAIT) {
+      this.$append(slot, row, role);
+      if (rows[r + EDGE] !== NIL) this.$schedule(row);
     } else {
-      this.#appendGetter(slot, row, role);
-      if (rows[r + VALUE] > 0 || rows[r + LAST] !== slot) this.#schedule(row);
+      this.$appendGetter(slot, row, role);
+      if (rows[r + VALUE] > 0 || rows[r + LAST] !== slot) this.$schedule(row);
     }
   }
 
   queueStep(row: number, role: Role): number {
-    return role === Role.WAIT ? this.#stepPutter(row) : this.#stepGetter(row);
+    return role === WAIT ? this.$stepPutter(row) : this.$stepGetter(row);
   }
 
-  #notifyQueue(row: number): number {
+  $notifyQueue(row: number): number {
     const { rows } = this;
     const r = row << ROW;
     if (rows[r + COUNT] > 0) {
@@ -566,66 +577,66 @@ export abstract class Waits {
       const canGet = edge !== NIL && rows[r + VALUE] > 0;
       if (canPut && !(canGet && rows[r + NOTE] === GETS)) {
         rows[r + NOTE] = GETS;
-        this.#pushFront(~row);
-        return this.#stepPutter(row);
+        this.$pushFront(~row);
+        return this.$stepPutter(row);
       }
       if (canGet) {
         rows[r + NOTE] = PASS;
-        this.#pushFront(~row);
-        return this.#stepGetter(row);
+        this.$pushFront(~row);
+        return this.$stepGetter(row);
       }
     }
     rows[r + NOTE] = NONE;
     return NIL;
   }
 
-  #stepPutter(row: number): number {
+  $stepPutter(row: number): number {
     const { rows } = this;
     const r = row << ROW;
     const edge = rows[r + EDGE];
     const slot = edge === NIL ? rows[r + FIRST] : this.links[(edge << LINK) + NEXT];
     if (slot === NIL) return NIL;
     ++rows[r + VALUE];
-    if (edge === NIL) this.#wakeFirst(slot, row);
-    else this.#wake(slot, row);
+    if (edge === NIL) this.$wakeFirst(slot, row);
+    else this.$wake(slot, row);
     return slot;
   }
 
-  #stepGetter(row: number): number {
+  $stepGetter(row: number): number {
     const { rows } = this;
     const r = row << ROW;
     if (rows[r + EDGE] === NIL) return NIL;
     const slot = rows[r + FIRST];
-    if (rows[r + VALUE] > 0) rows[r + VALUE] -= this.links[(slot << LINK) + PLACE] & Role.TAKE;
-    this.#wakeFirst(slot, row);
+    if (rows[r + VALUE] > 0) rows[r + VALUE] -= this.links[(slot << LINK) + PLACE] & TAKE;
+    this.$wakeFirst(slot, row);
     return slot;
   }
 
   // ---- for verify() -------------------------------------------------------------------------------------------------
 
   /** @internal Throw on a broken invariant. Slots below `slotsUsed` were given out once. */
-  protected $verifyWaits(slotsUsed: number): void {
+  $verifyWaits(slotsUsed: number): void {
     const { links } = this;
     let rows = 0;
     let waits = 0;
-    for (let row = 0; row < this.#rowsUsed; ++row) {
+    for (let row = 0; row < this.$rowsUsed; ++row) {
       if (this.rows[(row << ROW) + KIND] === DEAD) continue;
       ++rows;
-      this.#verifyList(row);
-      this.#verifyWord(row);
+      this.$verifyList(row);
+      this.$verifyWord(row);
     }
     check(rows === this.$rows, `N3: ${rows} rows are alive, ${this.$rows} counted`);
-    for (let row = this.#freeRow; row !== NIL; row = this.rows[(row << ROW) + FIRST]) {
+    for (let row = this.$freeRow; row !== NIL; row = this.rows[(row << ROW) + FIRST]) {
       check(this.rows[(row << ROW) + KIND] === DEAD, `N3: row ${row} is in the free chain, and alive`);
-      check(++rows <= this.#rowsUsed, 'N3: the free chain of rows has no end');
+      check(++rows <= this.$rowsUsed, 'N3: the free chain of rows has no end');
     }
-    check(rows === this.#rowsUsed, `N3: ${this.#rowsUsed} rows, and some are nowhere`);
+    check(rows === this.$rowsUsed, `N3: ${this.$rowsUsed} rows, and some are nowhere`);
     for (let slot = 0; slot < slotsUsed; ++slot) if (links[(slot << LINK) + PLACE] >= 0) ++waits;
     check(waits === this.$waits(), `W2: ${waits} slots are in a list, ${this.$waits()} counted`);
-    this.#verifyNotes();
+    this.$verifyNotes();
   }
 
-  #verifyList(row: number): void {
+  $verifyList(row: number): void {
     const { rows, links } = this;
     const r = row << ROW;
     const edge = rows[r + EDGE];
@@ -639,7 +650,7 @@ export abstract class Waits {
       check(links[(slot << LINK) + PREV] === prev, `W1: slot ${slot} does not point back`);
       if (sided) {
         const gets = edge !== NIL && (!edgeSeen || slot === edge);
-        check(gets === ((place & 3) !== Role.WAIT), `C1: slot ${slot} of row ${row} is on the wrong side`);
+        check(gets === ((place & 3) !== WAIT), `C1: slot ${slot} of row ${row} is on the wrong side`);
         if (gets) ++getters;
       }
       if (slot === edge) edgeSeen = true;
@@ -654,7 +665,7 @@ export abstract class Waits {
     );
   }
 
-  #verifyWord(row: number): void {
+  $verifyWord(row: number): void {
     const [first, last, edge, count, value, , kind, note] = this.rows.subarray(row << ROW, (row + 1) << ROW);
     check(note === NONE || kind !== LIST, `N1: row ${row} is a list, and notifies`);
     if (kind !== CHANNEL && kind !== QUEUE) {
@@ -672,7 +683,7 @@ export abstract class Waits {
     check(value === 0 || (kind !== LIST && kind !== CHANNEL), `P2: row ${row} has a word without meaning`);
   }
 
-  #verifyNotes(): void {
+  $verifyNotes(): void {
     const { words, ring, rows } = this;
     const seen = new Set<number>();
     for (let i = words[HEAD]; i !== words[TAIL]; i = (i + 1) & words[MASK]) {
@@ -685,13 +696,13 @@ export abstract class Waits {
       const row = ~entry;
       check(!seen.has(row), `R2, R3: ${entry} is in the ring twice`);
       check(
-        row < this.#rowsUsed && rows[(row << ROW) + KIND] !== DEAD,
+        row < this.$rowsUsed && rows[(row << ROW) + KIND] !== DEAD,
         `R3: row ${row} is in the ring, and dead`,
       );
       check(rows[(row << ROW) + NOTE] !== NONE, `N1: row ${row} is in the ring, and not pending`);
       seen.add(row);
     }
-    for (let row = 0; row < this.#rowsUsed; ++row) {
+    for (let row = 0; row < this.$rowsUsed; ++row) {
       if (rows[(row << ROW) + KIND] === DEAD || rows[(row << ROW) + NOTE] === NONE) continue;
       check(seen.has(row), `N1: row ${row} is pending, and not in the ring`);
     }

@@ -5,9 +5,12 @@
 //   - a bool leaves as 0 or 1;
 //   - growing memory detaches every view: `words` and `ring` are made anew after it. Only `take` and `rowNew` grow, and
 //     only when they give an index that there was no room for before, which costs one comparison.
+//
+// Slots, timers and the memory are WASM's. Who waits on what is waits.ts, in place in that memory.
 
 import { release } from './bytes.generated.ts';
-import { type Core, type Kind, MAX_SLOTS, type NativeCore, type Role, type RowKind, Word } from './contract.ts';
+import { type Core, Counter, type Kind, MAX_SLOTS, type NativeCore, Word } from './contract.ts';
+import { LINK, ROW, Waits } from './waits.ts';
 
 export interface WasmCoreOptions {
   /** The build with asserts, whose `verify` looks at everything. It is in no bundle. Default: false. */
@@ -35,6 +38,8 @@ interface Exports {
   init(slots: number, rows: number): number;
   WORDS: Variable;
   RING: Variable;
+  LINKS: Variable;
+  ROWS: Variable;
   slotRoom: Variable;
   rowRoom: Variable;
   take(kind: number): number;
@@ -42,12 +47,6 @@ interface Exports {
   free(slot: number): void;
   handle(slot: number): number;
   resolve(handle: number): number;
-  place(slot: number): number;
-  rowOf(slot: number): number;
-  role(slot: number): number;
-  why(slot: number): number;
-  ready(slot: number): void;
-  readyFront(slot: number): void;
   unready(slot: number): number;
   arm(slot: number, atMs: number, priority: number): void;
   disarm(slot: number): number;
@@ -56,39 +55,15 @@ interface Exports {
   deadline(slot: number): number;
   nextDeadline(): number;
   beginDue(): void;
-  nextDue(nowMs: number): number;
-  rowNew(kind: number, value: number): number;
-  rowFree(row: number): void;
-  value(row: number): number;
-  waiting(row: number): number;
-  quiet(row: number): number;
-  first(row: number): number;
-  next(slot: number): number;
-  park(slot: number, row: number): void;
-  leave(slot: number): number;
-  wakeOne(row: number): number;
-  wakeAll(row: number): number;
-  notify(row: number): number;
-  eventSet(row: number): void;
-  eventClear(row: number): void;
-  eventWait(row: number, slot: number): number;
-  latchFire(row: number): void;
-  semAcquire(row: number, slot: number): number;
-  semTry(row: number): number;
-  semRelease(row: number, count: number): number;
-  chanPut(row: number, slot: number): void;
-  chanGet(row: number, slot: number): void;
-  balance(row: number): number;
-  queueLimit(row: number, limit: number): void;
-  queueItems(row: number, items: number): void;
-  queueWait(row: number, slot: number, role: number): void;
-  queueStep(row: number, role: number): number;
-  partner(): number;
+  takeDue(nowMs: number): number;
+  inRing(entry: number): number;
+  growRows(): number;
   counter(which: number): number;
 }
 
 /** The exports of asm/check.ts. */
 interface DebugExports extends Exports {
+  slotTop: Variable;
   verify(): void;
   lowerLimits(rooms: number, pages: number): void;
   lowerGenerations(limit: number): void;
@@ -116,16 +91,15 @@ export function createWasmCore(options: WasmCoreOptions = {}): Core {
 //
 // With five cores in one thread a call site has seen too many classes, and a call costs about 8 more.
 function bind(exports: Exports & Partial<DebugExports>): Core {
-  const { memory, WORDS, RING, slotRoom, rowRoom, counter, verify } = exports;
-  const { take, takeReady, free, handle, resolve, place, rowOf, role, why, ready, readyFront, unready } = exports;
-  const { arm, disarm, takeArmed, freeArmed, deadline, nextDeadline, beginDue, nextDue } = exports;
-  const { rowNew, rowFree, value, waiting, quiet, first, next, park, leave, wakeOne, wakeAll, notify } = exports;
-  const { eventSet, eventClear, eventWait, latchFire, semAcquire, semTry, semRelease } = exports;
-  const { chanPut, chanGet, balance, partner, queueLimit, queueItems, queueWait, queueStep } = exports;
+  const { memory, WORDS, RING, LINKS, ROWS, slotRoom, rowRoom, slotTop, counter, verify } = exports;
+  const { take, takeReady, free, handle, resolve, unready, inRing, growRows } = exports;
+  const { arm, disarm, takeArmed, freeArmed, deadline, nextDeadline, beginDue, takeDue } = exports;
   const viewWords = () => new Int32Array(memory.buffer, WORDS.value, 4);
   const viewRing = (words: Int32Array) => new Int32Array(memory.buffer, RING.value, words[Word.MASK] + 1);
+  const viewLinks = () => new Int32Array(memory.buffer, LINKS.value, slotRoom.value << LINK);
+  const viewRows = () => new Int32Array(memory.buffer, ROWS.value, rowRoom.value << ROW);
 
-  class WasmCore implements Core {
+  class WasmCore extends Waits implements Core {
     readonly name = 'wasm';
     readonly native: NativeCore = {
       memory,
@@ -135,16 +109,19 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
       free,
       grown: () => this.#grown(),
     };
-    words = viewWords();
-    ring = viewRing(this.words);
     #slotRoom = slotRoom.value;
-    #rowRoom = rowRoom.value;
+
+    constructor() {
+      const words = viewWords();
+      super(words, viewRing(words), viewLinks(), viewRows());
+    }
 
     #grown(): void {
       this.words = viewWords();
       this.ring = viewRing(this.words);
+      this.links = viewLinks();
+      this.rows = viewRows();
       this.#slotRoom = slotRoom.value;
-      this.#rowRoom = rowRoom.value;
     }
 
     take(kind: Kind): number {
@@ -166,27 +143,11 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
     resolve(of: number): number {
       return resolve(of);
     }
-    place(slot: number): number {
-      return place(slot);
+    unready(entry: number): boolean {
+      return unready(entry) !== 0;
     }
-    rowOf(slot: number): number {
-      return rowOf(slot);
-    }
-    role(slot: number): number {
-      return role(slot);
-    }
-    why(slot: number): number {
-      return why(slot);
-    }
-
-    ready(slot: number): void {
-      ready(slot);
-    }
-    readyFront(slot: number): void {
-      readyFront(slot);
-    }
-    unready(slot: number): boolean {
-      return unready(slot) !== 0;
+    override $inRing(entry: number): boolean {
+      return inRing(entry) !== 0;
     }
 
     arm(slot: number, atMs: number, priority: number): void {
@@ -212,100 +173,24 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
     beginDue(): void {
       beginDue();
     }
-    nextDue(nowMs: number): number {
-      return nextDue(nowMs);
+    override $takeDue(nowMs: number): number {
+      return takeDue(nowMs);
     }
-
-    rowNew(kind: RowKind, word: number): number {
-      const row = rowNew(kind, word);
-      if (row >= this.#rowRoom) this.#grown();
-      return row;
-    }
-    rowFree(row: number): void {
-      rowFree(row);
-    }
-    value(row: number): number {
-      return value(row);
-    }
-    waiting(row: number): number {
-      return waiting(row);
-    }
-    quiet(row: number): boolean {
-      return quiet(row) !== 0;
-    }
-    first(row: number): number {
-      return first(row);
-    }
-    next(slot: number): number {
-      return next(slot);
-    }
-    park(slot: number, row: number): void {
-      park(slot, row);
-    }
-    leave(slot: number): boolean {
-      return leave(slot) !== 0;
-    }
-    wakeOne(row: number): number {
-      return wakeOne(row);
-    }
-    wakeAll(row: number): number {
-      return wakeAll(row);
-    }
-    notify(row: number): number {
-      return notify(row);
-    }
-
-    eventSet(row: number): void {
-      eventSet(row);
-    }
-    eventClear(row: number): void {
-      eventClear(row);
-    }
-    eventWait(row: number, slot: number): number {
-      return eventWait(row, slot);
-    }
-    latchFire(row: number): void {
-      latchFire(row);
-    }
-    semAcquire(row: number, slot: number): number {
-      return semAcquire(row, slot);
-    }
-    semTry(row: number): number {
-      return semTry(row);
-    }
-    semRelease(row: number, count: number): number {
-      return semRelease(row, count);
-    }
-    chanPut(row: number, slot: number): void {
-      chanPut(row, slot);
-    }
-    chanGet(row: number, slot: number): void {
-      chanGet(row, slot);
-    }
-    balance(row: number): number {
-      return balance(row);
-    }
-    queueLimit(row: number, limit: number): void {
-      queueLimit(row, limit);
-    }
-    queueItems(row: number, items: number): void {
-      queueItems(row, items);
-    }
-    queueWait(row: number, slot: number, how: Role): void {
-      queueWait(row, slot, how);
-    }
-    queueStep(row: number, how: Role): number {
-      return queueStep(row, how);
-    }
-    partner(): number {
-      return partner();
+    override $moreRows(): boolean {
+      if (growRows() === 0) return false;
+      this.#grown();
+      return true;
     }
 
     counter(which: number): number {
+      if (which === Counter.ROWS) return this.$rows;
+      if (which === Counter.WAITING) return this.$waits();
       return counter(which);
     }
     verify(): void {
-      verify?.();
+      if (verify === undefined || slotTop === undefined) return;
+      verify();
+      this.$verifyWaits(slotTop.value);
     }
   }
   return new WasmCore();
