@@ -16,7 +16,9 @@
 import { NIL } from './contract.ts';
 import { check, grown } from './pure-support.ts';
 import { type Receiver, Wheel } from './pure-wheel.ts';
-import { LINK, POS, UNARMED } from './waits.ts';
+import { Record } from './waits.ts';
+
+const { LINK, POS, UNARMED } = Record;
 
 const LATE = 5;
 /** Lanes up to 7 are heaps, the others buckets. */

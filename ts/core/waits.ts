@@ -48,24 +48,34 @@
 //   N3  below `$rowsUsed` a row is alive or in the free chain; from there on none was ever used
 //   P2  a word is 0 or more; a flag is 0 or 1; a LIST's and a CHANNEL's is 0
 
-import { HOLE, NIL, Place, Role, RowKind, Why, Word } from './contract.ts';
+import { HOLE, Place, type Role, type RowKind, Why } from './contract.ts';
 import { check } from './pure-support.ts';
 
-const { HEAD, TAIL, MASK } = Word;
-const { WAIT, TAKE } = Role;
-const { LIST, EVENT, SEMAPHORE, LATCH, CHANNEL, QUEUE } = RowKind;
+// Constants of this file, copies where others have them: one that is imported or exported is a load, and a check, at each use.
+const NIL = -1;
+const HEAD = 0;
+const TAIL = 1;
+const MASK = 2;
+const LIST = 0;
+const EVENT = 1;
+const SEMAPHORE = 2;
+const LATCH = 3;
+const CHANNEL = 4;
+const QUEUE = 5;
+const WAIT = 0;
+const TAKE = 1;
 
 // A slot's record.
-export const NEXT = 0;
+const NEXT = 0;
 const PREV = 1;
-export const PLACE = 2;
-export const POS = 3;
-/** `slot << LINK` is where its record begins. */
-export const LINK = 2;
+const PLACE = 2;
+const POS = 3;
+/** `slot << LINK` is where it begins. */
+const LINK = 2;
 
-export const LOOSE = -1;
+const LOOSE = -1;
 const LATE = -2;
-export const UNARMED = -1;
+const UNARMED = -1;
 
 // A row's.
 const FIRST = 0;
@@ -76,8 +86,8 @@ const VALUE = 4;
 const LIMIT = 5;
 const KIND = 6;
 const NOTE = 7;
-/** `row << ROW` is where its record begins. */
-export const ROW = 3;
+/** `row << ROW` is where it begins. */
+const ROW = 3;
 
 const NONE = 0;
 const PENDING = 1;
@@ -87,6 +97,9 @@ const GETS = 3;
 
 const DEAD = 255;
 const ANY_NUMBER = 2 ** 31 - 1;
+
+/** For the cores. */
+export const Record = { NEXT, PLACE, POS, LINK, ROW, LOOSE, UNARMED } as const;
 
 /** What both cores are made of, but for slots, timers and the memory itself. */
 export abstract class Waits {

@@ -10,7 +10,9 @@
 
 import { release } from './bytes.generated.ts';
 import { type Core, Counter, type Kind, MAX_SLOTS, type NativeCore, Word } from './contract.ts';
-import { LINK, ROW, Waits } from './waits.ts';
+import { Record, Waits } from './waits.ts';
+
+const { LINK, ROW } = Record;
 
 export interface WasmCoreOptions {
   /** The build with asserts, whose `verify` looks at everything. It is in no bundle. Default: false. */
