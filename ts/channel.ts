@@ -4,7 +4,7 @@
 // hub.cargo. Items that are handed over in other ways wait beside: for a getter that was taken out of its turn, in #gifts.
 
 import { describe } from './core/clock.ts';
-import { Kind, NIL, RowKind } from './core/contract.ts';
+import { Kind, RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation, reused } from './hub/operation.ts';
@@ -14,6 +14,11 @@ import { type END, Items, Next } from './iteration.ts';
 import { LimitedWait } from './limited.ts';
 import { Empty, Full, type GetOptions, type PutOptions } from './simple-queue.ts';
 import { type Limit, Timeout } from './timeout.ts';
+
+// Constants of this file: see hub/raw.ts.
+const NIL = -1;
+const GO_ON = RESUME;
+const PARKED = PARK;
 
 /** In place of an item that somebody took before its putter's turn came. */
 const TAKEN: unique symbol = Symbol('taken');
@@ -240,16 +245,16 @@ class Put<T> extends Operation<void> {
 
   override next(sent?: unknown): IteratorResult<Park, void> {
     const hub = active;
-    if (hub === null || (sent !== RESUME && (hub.cur === NIL || hub.parking !== null || debugging))) {
+    if (hub === null || (sent !== GO_ON && (hub.cur === NIL || hub.parking !== null || debugging))) {
       return super.next(sent);
     }
-    if (sent === RESUME) {
+    if (sent === GO_ON) {
       this.#channel.$offered(hub, hub.cur);
       return DONE;
     }
     this.begin(hub, hub.cur);
     hub.parking = this;
-    return PARK;
+    return PARKED;
   }
 
   begin(hub: Hub, slot: number): boolean {
@@ -343,11 +348,11 @@ class Get<T> extends Operation<T> {
 
   override next(sent?: unknown): IteratorResult<Park, T> {
     const hub = active;
-    if (sent === RESUME && hub !== null) return { done: true, value: this.#channel.$received(hub, hub.cur) };
+    if (sent === GO_ON && hub !== null) return { done: true, value: this.#channel.$received(hub, hub.cur) };
     if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
     this.#channel.$ask(hub, hub.cur);
     hub.parking = this;
-    return PARK;
+    return PARKED;
   }
 
   begin(hub: Hub, slot: number): boolean {

@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/event`: Event and AsyncResult.
 
-import { NIL, RowKind } from './core/contract.ts';
+import { RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';
@@ -8,6 +8,11 @@ import { PARK, type Park, RESUME } from './hub/protocol.ts';
 import { Waitable } from './hub/waitable.ts';
 import { LimitedWait, QuietWait } from './limited.ts';
 import { type Limit, Timeout } from './timeout.ts';
+
+// Constants of this file: see hub/raw.ts.
+const NIL = -1;
+const GO_ON = RESUME;
+const PARKED = PARK;
 
 /** What a wait that succeeded answers. `yield*` reads it at once, so one serves all. */
 const WOKEN: IteratorReturnResult<boolean> = { done: true, value: true };
@@ -84,14 +89,14 @@ class Wait extends Operation<boolean> {
   override next(sent?: unknown): IteratorResult<Park, boolean> {
     const hub = active;
     const flag = this.#flag;
-    if (sent === RESUME && hub !== null) {
+    if (sent === GO_ON && hub !== null) {
       flag.$left(hub);
       return WOKEN;
     }
     if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
     if (flag.$enter(hub, hub.cur)) return WOKEN;
     hub.parking = this;
-    return PARK;
+    return PARKED;
   }
 
   begin(hub: Hub, slot: number): boolean {

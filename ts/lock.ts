@@ -1,7 +1,7 @@
 // Entry `gevent-wasm/lock`: Semaphore, BoundedSemaphore, DummySemaphore, RLock.
 
 import { describe } from './core/clock.ts';
-import { NIL, RowKind } from './core/contract.ts';
+import { RowKind } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { Framed } from './framed.ts';
 import type { GeneratorBody, OtherBody } from './gevent-greenlet.ts';
@@ -14,6 +14,11 @@ import { Waitable } from './hub/waitable.ts';
 import { LimitedWait, QuietWait } from './limited.ts';
 import type { Limit } from './timeout.ts';
 import { settle } from './unwind.ts';
+
+// Constants of this file: see hub/raw.ts.
+const NIL = -1;
+const GO_ON = RESUME;
+const PARKED = PARK;
 
 const MAX_PERMITS = 2 ** 30;
 
@@ -264,14 +269,14 @@ class Acquire extends Operation<boolean> {
   override next(sent?: unknown): IteratorResult<Park, boolean> {
     const hub = active;
     const semaphore = this.#semaphore;
-    if (sent === RESUME && hub !== null) {
+    if (sent === GO_ON && hub !== null) {
       semaphore.$left(hub);
       return YES;
     }
     if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
     if (semaphore.$enter(hub, hub.cur)) return YES;
     hub.parking = this;
-    return PARK;
+    return PARKED;
   }
 
   begin(hub: Hub, slot: number): boolean {

@@ -5,7 +5,7 @@
 // it goes on, a getter takes its own; so whoever is killed or timed out before that has done nothing.
 
 import { describe } from './core/clock.ts';
-import { NIL, Role, RowKind } from './core/contract.ts';
+import { Role, RowKind } from './core/contract.ts';
 import { Deque } from './deque.ts';
 import { GeventError } from './exceptions.ts';
 import { active, debugging } from './hub/current.ts';
@@ -16,6 +16,12 @@ import { Rowed } from './hub/waitable.ts';
 import { type END, Items, Next, ShutDown } from './iteration.ts';
 import { LimitedWait } from './limited.ts';
 import { type Limit, Timeout } from './timeout.ts';
+
+// Constants of this file: see hub/raw.ts.
+const NIL = -1;
+const GO_ON = RESUME;
+const PARKED = PARK;
+const { WAIT, TAKE, PEEK } = Role;
 
 export { ShutDown };
 
@@ -152,9 +158,9 @@ export class SimpleQueue<T = any> extends Rowed {
 
   /** @internal */
   override describe(slot: number = NIL): string {
-    const role = slot === NIL ? Role.TAKE : (this.$hub as Hub).core.role(slot);
-    if (role === Role.WAIT) return this.$describe('put');
-    return this.$describe(role === Role.PEEK ? 'peek' : 'get');
+    const role = slot === NIL ? TAKE : (this.$hub as Hub).core.role(slot);
+    if (role === WAIT) return this.$describe('put');
+    return this.$describe(role === PEEK ? 'peek' : 'get');
   }
 
   /** @internal */
@@ -201,7 +207,7 @@ export class SimpleQueue<T = any> extends Rowed {
    * @throws LoopExit if nobody could ever put one in
    */
   get(options?: GetOptions): Operation<T> {
-    if (options !== undefined) return new TimedGet<T>(this, options, Role.TAKE);
+    if (options !== undefined) return new TimedGet<T>(this, options, TAKE);
     if (debugging) return new Get<T>(this);
     this.#get ??= new Get<T>(this);
     return this.#get;
@@ -218,7 +224,7 @@ export class SimpleQueue<T = any> extends Rowed {
 
   /** The next item, which stays. Switch point, unless there is one. */
   peek(options?: GetOptions): Operation<T> {
-    return new TimedGet<T>(this, options ?? {}, Role.PEEK);
+    return new TimedGet<T>(this, options ?? {}, PEEK);
   }
 
   /** The next item, which stays. Never a switch point. */
@@ -259,7 +265,7 @@ export class SimpleQueue<T = any> extends Rowed {
     const hub = this.$callbackHub();
     if (hub === null) return this.$room;
     while (!this.$room && this._qsize() > 0) {
-      const slot = this.$row === NIL ? NIL : hub.core.queueStep(this.$row, Role.TAKE);
+      const slot = this.$row === NIL ? NIL : hub.core.queueStep(this.$row, TAKE);
       if (slot === NIL) break;
       hub.runNow(slot);
     }
@@ -270,7 +276,7 @@ export class SimpleQueue<T = any> extends Rowed {
   $itemNow(): boolean {
     const hub = this.$callbackHub();
     while (hub !== null && this._qsize() === 0) {
-      const slot = this.$row === NIL ? NIL : hub.core.queueStep(this.$row, Role.WAIT);
+      const slot = this.$row === NIL ? NIL : hub.core.queueStep(this.$row, WAIT);
       if (slot === NIL) break;
       hub.runNow(slot);
     }
@@ -329,7 +335,7 @@ export class SimpleQueue<T = any> extends Rowed {
   $takeWaited(hub: Hub, slot: number, role: Role): T {
     this.$left(hub);
     if (this.#evicted?.delete(slot)) throw this.$nothing();
-    return role === Role.PEEK ? this._peek() : this.$take();
+    return role === PEEK ? this._peek() : this.$take();
   }
 
   /** @internal Nobody waits in `slot` any more. */
@@ -413,12 +419,12 @@ class Put<T> extends Operation<void> {
 
   override next(sent?: unknown): IteratorResult<Park, void> {
     const hub = active;
-    if (hub === null || (sent !== RESUME && (hub.cur === NIL || hub.parking !== null || debugging))) {
+    if (hub === null || (sent !== GO_ON && (hub.cur === NIL || hub.parking !== null || debugging))) {
       return super.next(sent);
     }
-    if (sent !== RESUME && !this.begin(hub, hub.cur)) {
+    if (sent !== GO_ON && !this.begin(hub, hub.cur)) {
       hub.parking = this;
-      return PARK;
+      return PARKED;
     }
     this.complete(hub, hub.cur);
     return DONE;
@@ -434,7 +440,7 @@ class Put<T> extends Operation<void> {
     const queue = this.#queue;
     queue.$refuse();
     if (queue.$room) return true;
-    queue.$enter(hub, slot, Role.WAIT);
+    queue.$enter(hub, slot, WAIT);
     this.#waited = true;
     return false;
   }
@@ -477,7 +483,7 @@ class TimedPut<T> extends LimitedWait<void> {
     queue.$refuse();
     if (queue.$room) return true;
     if (!this.#block) throw new Full(queue.$fullText());
-    queue.$enter(hub, slot, Role.WAIT);
+    queue.$enter(hub, slot, WAIT);
     this.parked(hub, slot);
     return false;
   }
@@ -517,27 +523,27 @@ class Get<T> extends Operation<T> {
   override next(sent?: unknown): IteratorResult<Park, T> {
     const hub = active;
     const queue = this.#queue;
-    if (sent === RESUME && hub !== null) {
+    if (sent === GO_ON && hub !== null) {
       return { done: true, value: queue.$takeWoken(hub, hub.cur) };
     }
     if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
     if (queue._qsize() > 0) return { done: true, value: queue.$take() };
     if (queue.$isClosed) throw queue.$nothing();
-    queue.$enter(hub, hub.cur, Role.TAKE);
+    queue.$enter(hub, hub.cur, TAKE);
     hub.parking = this;
-    return PARK;
+    return PARKED;
   }
 
   begin(hub: Hub, slot: number): boolean {
     const queue = this.#queue;
     if (queue.qsize() > 0) return true;
     if (queue.$isClosed) throw queue.$nothing();
-    queue.$enter(hub, slot, Role.TAKE);
+    queue.$enter(hub, slot, TAKE);
     return false;
   }
 
   complete(hub: Hub, slot: number): T {
-    return this.#queue.$takeWaited(hub, slot, Role.TAKE);
+    return this.#queue.$takeWaited(hub, slot, TAKE);
   }
 
   override abandon(hub: Hub, slot: number): void {
@@ -551,19 +557,19 @@ class TimedGet<T> extends LimitedWait<T> {
   readonly #role: Role;
 
   constructor(queue: SimpleQueue<T>, options: GetOptions, role: Role) {
-    super(options.timeout ?? null, `${role === Role.PEEK ? 'peek' : 'get'}(timeout)`);
+    super(options.timeout ?? null, `${role === PEEK ? 'peek' : 'get'}(timeout)`);
     this.#queue = queue;
     this.#block = options.block ?? true;
     this.#role = role;
   }
 
   describe(): string {
-    return this.#queue.$describe(this.#role === Role.PEEK ? 'peek' : 'get');
+    return this.#queue.$describe(this.#role === PEEK ? 'peek' : 'get');
   }
 
   override $inCallback(): { value: T } {
     this.use();
-    return { value: this.#role === Role.PEEK ? this.#queue.peekNowait() : this.#queue.getNowait() };
+    return { value: this.#role === PEEK ? this.#queue.peekNowait() : this.#queue.getNowait() };
   }
 
   begin(hub: Hub, slot: number): boolean {

@@ -304,7 +304,7 @@ export abstract class Waits {
     const slot = rows[r + FIRST];
     // One who waits for an event or for a permit, as it mostly is: the pass begins and ends with him. Short, so that it is inlined.
     if (slot !== rows[r + LAST] || rows[r + NOTE] !== PENDING || rows[r + VALUE] === 0 || rows[r + KIND] >= LATCH) {
-      return this.$notify(row);
+      return rows[r + KIND] === QUEUE ? this.$notifyQueue(row) : this.$notify(row);
     }
     const at = slot << LINK;
     rows[r + VALUE] -= links[at + PLACE] & TAKE;
@@ -345,7 +345,6 @@ export abstract class Waits {
 
   $notifyOther(row: number, kind: number): number {
     if (kind === CHANNEL) return this.$notifyPair(row);
-    if (kind === QUEUE) return this.$notifyQueue(row);
     const slot = this.rows[(row << ROW) + FIRST];
     if (slot === NIL) {
       this.$endPass(row);
@@ -412,20 +411,18 @@ export abstract class Waits {
   $appendGetter(slot: number, row: number, role: number): void {
     const { rows, links } = this;
     const r = row << ROW;
+    const at = slot << LINK;
     const edge = rows[r + EDGE];
-    if (edge === rows[r + LAST]) this.$append(slot, row, role);
-    else {
-      const at = slot << LINK;
-      const next = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
-      links[at + NEXT] = next;
-      links[at + PREV] = edge;
-      links[at + PLACE] = (row << 2) | role;
-      links[(next << LINK) + PREV] = slot;
-      if (edge === NIL) rows[r + FIRST] = slot;
-      else links[(edge << LINK) + NEXT] = slot;
-      ++rows[r + COUNT];
-    }
+    const next = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
+    links[at + NEXT] = next;
+    links[at + PREV] = edge;
+    links[at + PLACE] = (row << 2) | role;
+    if (edge === NIL) rows[r + FIRST] = slot;
+    else links[(edge << LINK) + NEXT] = slot;
+    if (next === NIL) rows[r + LAST] = slot;
+    else links[(next << LINK) + PREV] = slot;
     rows[r + EDGE] = slot;
+    ++rows[r + COUNT];
   }
 
   $unlink(slot: number, row: number): void {
@@ -582,46 +579,62 @@ export abstract class Waits {
   }
 
   $notifyQueue(row: number): number {
+    this.$partner = NIL;
     const { rows } = this;
     const r = row << ROW;
-    if (rows[r + COUNT] > 0) {
-      const edge = rows[r + EDGE];
-      const canPut = edge !== rows[r + LAST] && rows[r + VALUE] < rows[r + LIMIT];
-      const canGet = edge !== NIL && rows[r + VALUE] > 0;
-      if (canPut && !(canGet && rows[r + NOTE] === GETS)) {
-        rows[r + NOTE] = GETS;
-        this.$pushFront(~row);
-        return this.$stepPutter(row);
-      }
-      if (canGet) {
-        rows[r + NOTE] = PASS;
-        this.$pushFront(~row);
-        return this.$stepGetter(row);
-      }
+    const edge = rows[r + EDGE];
+    const items = rows[r + VALUE];
+    // Nobody: all three are NIL.
+    const canGet = edge !== NIL && items > 0;
+    if (edge !== rows[r + LAST] && items < rows[r + LIMIT] && !(canGet && rows[r + NOTE] === GETS)) {
+      rows[r + NOTE] = GETS;
+      this.$pushFront(~row);
+      return this.$stepPutter(row);
+    }
+    if (canGet) {
+      rows[r + NOTE] = PASS;
+      this.$pushFront(~row);
+      return this.$stepGetter(row);
     }
     rows[r + NOTE] = NONE;
     return NIL;
   }
 
   $stepPutter(row: number): number {
-    const { rows } = this;
+    const { rows, links } = this;
     const r = row << ROW;
     const edge = rows[r + EDGE];
-    const slot = edge === NIL ? rows[r + FIRST] : this.links[(edge << LINK) + NEXT];
+    const slot = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
     if (slot === NIL) return NIL;
+    const at = slot << LINK;
+    if (links[at + POS] !== UNARMED) this.disarm(slot);
+    const next = links[at + NEXT];
+    links[at + PLACE] = LOOSE;
+    if (edge === NIL) rows[r + FIRST] = next;
+    else links[(edge << LINK) + NEXT] = next;
+    if (next === NIL) rows[r + LAST] = edge;
+    else links[(next << LINK) + PREV] = edge;
+    --rows[r + COUNT];
     ++rows[r + VALUE];
-    if (edge === NIL) this.$wakeFirst(slot, row);
-    else this.$wake(slot, row);
     return slot;
   }
 
   $stepGetter(row: number): number {
-    const { rows } = this;
+    const { rows, links } = this;
     const r = row << ROW;
-    if (rows[r + EDGE] === NIL) return NIL;
+    const edge = rows[r + EDGE];
+    if (edge === NIL) return NIL;
     const slot = rows[r + FIRST];
-    if (rows[r + VALUE] > 0) rows[r + VALUE] -= this.links[(slot << LINK) + PLACE] & TAKE;
-    this.$wakeFirst(slot, row);
+    const at = slot << LINK;
+    if (links[at + POS] !== UNARMED) this.disarm(slot);
+    if (rows[r + VALUE] > 0) rows[r + VALUE] -= links[at + PLACE] & TAKE;
+    const next = links[at + NEXT];
+    links[at + PLACE] = LOOSE;
+    rows[r + FIRST] = next;
+    if (next === NIL) rows[r + LAST] = NIL;
+    else links[(next << LINK) + PREV] = NIL;
+    if (edge === slot) rows[r + EDGE] = NIL;
+    --rows[r + COUNT];
     return slot;
   }
 

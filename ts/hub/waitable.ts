@@ -9,11 +9,14 @@
 //   O4  an object whose last waiter left is in hub.leftAlone, once ($alone), or has no row
 
 import { describe } from '../core/clock.ts';
-import { Kind, NIL } from '../core/contract.ts';
+import { Kind } from '../core/contract.ts';
 import { InvalidThreadUseError } from '../exceptions.ts';
 import { active, greenletOfContext, threadHub } from './current.ts';
 import type { Hub, RowOwner } from './hub.ts';
 import { Fired, type Fires } from './protocol.ts';
+
+// A constant of this file: see raw.ts.
+const NIL = -1;
 
 type Callback = (source: any) => unknown;
 
