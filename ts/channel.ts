@@ -35,6 +35,7 @@ export class Channel<T = any> extends Rowed {
   readonly $pairs = true;
   #gifts: Map<number, T> | null = null;
   #get: Get<T> | null = null;
+  #parked: Parked | null = null;
 
   /** @param maxsize - 1 or nothing */
   constructor(maxsize: number | null = 1) {
@@ -173,6 +174,11 @@ export class Channel<T = any> extends Rowed {
 
   // ---- what the operations do ------------------------------------------------------------------------------------------
 
+  /** @internal */
+  get $parked(): Parked {
+    return (this.#parked ??= new Parked(this));
+  }
+
   /** @internal Park with an item. */
   $offer(hub: Hub, slot: number, item: T): void {
     const row = this.$rowFor(hub);
@@ -245,15 +251,14 @@ class Put<T> extends Operation<void> {
 
   override next(sent?: unknown): IteratorResult<Park, void> {
     const hub = active;
-    if (hub === null || (sent !== GO_ON && (hub.cur === NIL || hub.parking !== null || debugging))) {
-      return super.next(sent);
-    }
-    if (sent === GO_ON) {
-      this.#channel.$offered(hub, hub.cur);
+    const channel = this.#channel;
+    if (sent === GO_ON && hub !== null) {
+      channel.$offered(hub, hub.cur);
       return DONE;
     }
+    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
     this.begin(hub, hub.cur);
-    hub.parking = this;
+    hub.parking = channel.$parked;
     return PARKED;
   }
 
@@ -269,6 +274,23 @@ class Put<T> extends Operation<void> {
   }
 
   override abandon(hub: Hub, slot: number): void {
+    this.#channel.$offered(hub, slot);
+  }
+}
+
+/** Stands in hub.parking for a Put of its channel: see simple-queue.ts. */
+class Parked {
+  readonly #channel: Channel;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  describe(): string {
+    return 'Channel.put';
+  }
+
+  abandon(hub: Hub, slot: number): void {
     this.#channel.$offered(hub, slot);
   }
 }

@@ -72,6 +72,7 @@ export class SimpleQueue<T = any> extends Rowed {
   /** Most items, or 0. */
   #limit: number;
   #get: Get<T> | null = null;
+  #parked: Parked | null = null;
   /** Slots that a shutdown woke. */
   #evicted: Set<number> | null = null;
   /** @internal */ protected $closed = false;
@@ -351,6 +352,11 @@ export class SimpleQueue<T = any> extends Rowed {
     this.$kick();
   }
 
+  /** @internal */
+  get $parked(): Parked {
+    return (this.#parked ??= new Parked(this));
+  }
+
   /** @internal Park as one who puts, gets or looks. */
   $enter(hub: Hub, slot: number, role: Role): void {
     hub.core.queueWait(this.$rowFor(hub), slot, role);
@@ -419,15 +425,21 @@ class Put<T> extends Operation<void> {
 
   override next(sent?: unknown): IteratorResult<Park, void> {
     const hub = active;
-    if (hub === null || (sent !== GO_ON && (hub.cur === NIL || hub.parking !== null || debugging))) {
-      return super.next(sent);
+    const queue = this.#queue;
+    if (sent === GO_ON && hub !== null) {
+      queue.$addWaited(hub, hub.cur, this.#item);
+      return DONE;
     }
-    if (sent !== GO_ON && !this.begin(hub, hub.cur)) {
-      hub.parking = this;
-      return PARKED;
+    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
+    this.#use();
+    queue.$refuse();
+    if (queue.$room) {
+      queue.$add(this.#item);
+      return DONE;
     }
-    this.complete(hub, hub.cur);
-    return DONE;
+    queue.$enter(hub, hub.cur, WAIT);
+    hub.parking = queue.$parked;
+    return PARKED;
   }
 
   #use(): void {
@@ -451,6 +463,23 @@ class Put<T> extends Operation<void> {
   }
 
   override abandon(hub: Hub, slot: number): void {
+    this.#queue.$abandoned(hub, slot);
+  }
+}
+
+/** Stands in hub.parking for a Put of its queue: an object as old as the queue, since a young one there costs a write barrier. */
+class Parked {
+  readonly #queue: SimpleQueue;
+
+  constructor(queue: SimpleQueue) {
+    this.#queue = queue;
+  }
+
+  describe(): string {
+    return this.#queue.$describe('put');
+  }
+
+  abandon(hub: Hub, slot: number): void {
     this.#queue.$abandoned(hub, slot);
   }
 }

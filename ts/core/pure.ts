@@ -345,7 +345,10 @@ export class PureCore extends Waits implements Core {
         ++alive;
         ++kinds[this.#kind[slot]];
       } else {
-        check(this.links[(slot << LINK) + PLACE] < 0 && !this.timers.armed(slot), `S3: slot ${slot} is free, and waits or is armed`);
+        check(
+          this.links[(slot << LINK) + PLACE] < 0 && !this.timers.armed(slot),
+          `S3: slot ${slot} is free, and waits or is armed`,
+        );
       }
       check(this.#gen[slot] <= this.#generations, `S3: slot ${slot} has outlived its generations`);
     }

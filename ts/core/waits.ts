@@ -562,16 +562,37 @@ export abstract class Waits {
     if (items > before ? edge !== NIL : edge !== rows[r + LAST]) this.$schedule(row);
   }
 
+  // In one piece: too long to be inlined, so that what calls it has its own parts inlined instead.
   queueWait(row: number, slot: number, role: Role): void {
-    const { rows } = this;
+    const { rows, links } = this;
     const r = row << ROW;
+    const at = slot << LINK;
+    const edge = rows[r + EDGE];
+    const last = rows[r + LAST];
+    let meets: boolean;
+    links[at + PLACE] = (row << 2) | role;
     if (role === WAIT) {
-      this.$append(slot, row, role);
-      if (rows[r + EDGE] !== NIL) this.$schedule(row);
+      links[at + NEXT] = NIL;
+      links[at + PREV] = last;
+      if (last === NIL) rows[r + FIRST] = slot;
+      else links[(last << LINK) + NEXT] = slot;
+      rows[r + LAST] = slot;
+      meets = edge !== NIL;
     } else {
-      this.$appendGetter(slot, row, role);
-      if (rows[r + VALUE] > 0 || rows[r + LAST] !== slot) this.$schedule(row);
+      const next = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
+      links[at + NEXT] = next;
+      links[at + PREV] = edge;
+      if (edge === NIL) rows[r + FIRST] = slot;
+      else links[(edge << LINK) + NEXT] = slot;
+      if (next === NIL) rows[r + LAST] = slot;
+      else links[(next << LINK) + PREV] = slot;
+      rows[r + EDGE] = slot;
+      meets = next !== NIL || rows[r + VALUE] > 0;
     }
+    ++rows[r + COUNT];
+    if (!meets || rows[r + NOTE] !== NONE) return;
+    rows[r + NOTE] = PENDING;
+    this.$push(~row);
   }
 
   queueStep(row: number, role: Role): number {
@@ -721,10 +742,7 @@ export abstract class Waits {
       if (entry === HOLE) continue;
       const row = ~entry;
       check(!seen.has(row), `R2, R3: ${entry} is in the ring twice`);
-      check(
-        row < this.$rowsUsed && rows[(row << ROW) + KIND] !== DEAD,
-        `R3: row ${row} is in the ring, and dead`,
-      );
+      check(row < this.$rowsUsed && rows[(row << ROW) + KIND] !== DEAD, `R3: row ${row} is in the ring, and dead`);
       check(rows[(row << ROW) + NOTE] !== NONE, `N1: row ${row} is in the ring, and not pending`);
       seen.add(row);
     }

@@ -112,7 +112,7 @@ export class Hub extends RawGreenlet {
   /** @internal What the last hop of drive.ts ended with; null: its batch was over. */
   ended: IteratorResult<Park, unknown> | null = null;
   /** @internal An operation that has parked its body and whose PARK has not reached the loop yet. */
-  parking: Operation<unknown> | null = null;
+  parking: Pick<Operation<unknown>, 'describe' | 'abandon'> | null = null;
   /** @internal Body on its way onto a greenlet's frames. */ callee: Body | null = null;
   /** @internal Value on its way to a frame's caller. */ frameValue: unknown = undefined;
   /** @internal What the next resumed body is sent. */ reply: unknown = RESUME;
@@ -522,7 +522,7 @@ export class Hub extends RawGreenlet {
 
   /** @internal A generator that blocks was driven by `next()` or `for…of` instead of `yield*`: take its wait back. */
   undoParking(): OperationError {
-    const op = this.parking as Operation<unknown>;
+    const op = this.parking as NonNullable<Hub['parking']>;
     this.parking = null;
     this.withdraw(this.cur);
     op.abandon(this, this.cur);
