@@ -131,6 +131,7 @@ pack() {
     mv "$file.$$" "$file"
   done
   esbuild ts/core/debug.generated.ts --outdir="$1" --log-level=warning
+  esbuild ts/core/waits-check.ts --bundle --format=esm --outdir="$1" --log-level=warning
   esbuild ts/sys/thread-worker.ts --outdir="$1" --log-level=warning
 }
 

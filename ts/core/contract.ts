@@ -1,9 +1,9 @@
 // The border between the scheduler's state and everything else. Two cores implement it, `wasm.ts` (asm/ compiled)
-// and `pure.ts`; given the same calls they answer the same numbers, so either is a drop-in for the other. The
-// conformance suite in ts/testing/ holds any core to what this page says.
+// and `pure.ts`, over one set of rules for who waits, `waits.ts`; given the same calls they answer the same numbers, so
+// either is a drop-in for the other. The conformance suite in ts/testing/ holds any core to what this page says.
 //
-// Integers in, integers out; times are f64 milliseconds. A core trusts its caller: arguments are checked in the facade,
-// the debug build asserts. Nothing here allocates per wait.
+// Integers in, integers out; times are f64 milliseconds. A core trusts its caller: arguments are checked in the facade.
+// Nothing here allocates per wait.
 //
 // Words. A *slot* is something that can be queued or wake up: a greenlet, one `then` of an operation, a callback, a
 // link, a timer. A *row* is something to wait on: a list with a word of state. An *entry* is what the ready ring holds:
@@ -121,7 +121,7 @@ export interface Core {
   rowOf(slot: number): number;
   /** `Role` of a slot that waits; of another it means nothing. */
   role(slot: number): number;
-  /** `Why` the slot woke last. */
+  /** `Why` the slot woke last. WOKEN for one that waits, or was taken out by `leave`. */
   why(slot: number): number;
 
   // ---- ready ring -----------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ export interface Core {
   partner(): number;
 
   // ---- accounts -------------------------------------------------------------------------------------------------
-  /** One of `Counter`. READY is linear in the ring while there are holes in it. */
+  /** One of `Counter`. READY is linear in the ring while there are holes in it, WAITING in the rows. */
   counter(which: number): number;
   /** Walk every structure and throw on a broken invariant. Debug build and pure core; a no-op in the release build. */
   verify(): void;

@@ -21,6 +21,7 @@ import { type Core, Counter, HOLE, type Kind, MAX_SLOTS, NIL, Word } from './con
 import { check, grown } from './pure-support.ts';
 import { Timers } from './pure-timers.ts';
 import { Record, Waits } from './waits.ts';
+import { verifyWaits } from './waits-check.ts';
 
 const { LINK, LOOSE, NEXT, PLACE, ROW, UNARMED } = Record;
 
@@ -332,7 +333,7 @@ export class PureCore extends Waits implements Core {
   verify(): void {
     this.#verifySlots();
     this.#verifyRing();
-    this.$verifyWaits(this.#used);
+    verifyWaits(this, this.#used);
     this.timers.verify();
   }
 

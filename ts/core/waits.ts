@@ -38,7 +38,7 @@
 // item goes in, and a getter, until neither can; whoever runs may put and get as he likes meanwhile, since each step looks
 // at the count anew. Raising its limit wakes nobody, so putters may wait while there is room, as in gevent, until somebody gets.
 //
-// Invariants, walked by verifyWaits():
+// Invariants, walked by waits-check.ts:
 //   W1  from FIRST along NEXT to LAST, and back along PREV, are the same COUNT slots, whose PLACE is there
 //   W2  a slot whose PLACE is negative is in no list
 //   W3  EDGE is NIL or in the list; but for channels and queues it is NIL outside a pass, and always for a LIST or a LATCH
@@ -48,15 +48,13 @@
 //   N3  below `$rowsUsed` a row is alive or in the free chain; from there on none was ever used
 //   P2  a word is 0 or more; a flag is 0 or 1; a LIST's and a CHANNEL's is 0
 
-import { HOLE, Place, type Role, type RowKind, Why } from './contract.ts';
-import { check } from './pure-support.ts';
+import { Place, type Role, type RowKind, Why } from './contract.ts';
 
 // Constants of this file, copies where others have them: one that is imported or exported is a load, and a check, at each use.
 const NIL = -1;
 const HEAD = 0;
 const TAIL = 1;
 const MASK = 2;
-const LIST = 0;
 const EVENT = 1;
 const SEMAPHORE = 2;
 const LATCH = 3;
@@ -98,8 +96,9 @@ const GETS = 3;
 const DEAD = 255;
 const ANY_NUMBER = 2 ** 31 - 1;
 
-/** For the cores. */
-export const Record = { NEXT, PLACE, POS, LINK, ROW, LOOSE, UNARMED } as const;
+/** For the cores, and for those who check them. */
+export const Record = { NEXT, PREV, PLACE, POS, LINK, LOOSE, UNARMED, ROW } as const;
+export const RowRecord = { FIRST, LAST, EDGE, COUNT, LIMIT, KIND, NOTE, NONE, PASS, DEAD } as const;
 
 /** What both cores are made of, but for slots, timers and the memory itself. */
 export abstract class Waits {
@@ -107,8 +106,8 @@ export abstract class Waits {
   ring: Int32Array;
   /** @internal Replaced on growth, like the others. */ links: Int32Array;
   /** @internal */ rows: Int32Array;
-  $rowsUsed = 0;
-  $freeRow = NIL;
+  /** @internal */ $rowsUsed = 0;
+  /** @internal */ $freeRow = NIL;
   $partner = NIL;
   /** @internal */ $rows = 0;
 
@@ -657,98 +656,5 @@ export abstract class Waits {
     if (edge === slot) rows[r + EDGE] = NIL;
     --rows[r + COUNT];
     return slot;
-  }
-
-  // ---- for verify() -------------------------------------------------------------------------------------------------
-
-  /** @internal Throw on a broken invariant. Slots below `slotsUsed` were given out once. */
-  $verifyWaits(slotsUsed: number): void {
-    const { links } = this;
-    let rows = 0;
-    let waits = 0;
-    for (let row = 0; row < this.$rowsUsed; ++row) {
-      if (this.rows[(row << ROW) + KIND] === DEAD) continue;
-      ++rows;
-      this.$verifyList(row);
-      this.$verifyWord(row);
-    }
-    check(rows === this.$rows, `N3: ${rows} rows are alive, ${this.$rows} counted`);
-    for (let row = this.$freeRow; row !== NIL; row = this.rows[(row << ROW) + FIRST]) {
-      check(this.rows[(row << ROW) + KIND] === DEAD, `N3: row ${row} is in the free chain, and alive`);
-      check(++rows <= this.$rowsUsed, 'N3: the free chain of rows has no end');
-    }
-    check(rows === this.$rowsUsed, `N3: ${this.$rowsUsed} rows, and some are nowhere`);
-    for (let slot = 0; slot < slotsUsed; ++slot) if (links[(slot << LINK) + PLACE] >= 0) ++waits;
-    check(waits === this.$waits(), `W2: ${waits} slots are in a list, ${this.$waits()} counted`);
-    this.$verifyNotes();
-  }
-
-  $verifyList(row: number): void {
-    const { rows, links } = this;
-    const r = row << ROW;
-    const edge = rows[r + EDGE];
-    const sided = rows[r + KIND] === CHANNEL || rows[r + KIND] === QUEUE;
-    let [count, getters, prev] = [0, 0, NIL];
-    let edgeSeen = edge === NIL;
-    for (let slot = rows[r + FIRST]; slot !== NIL; slot = links[(slot << LINK) + NEXT]) {
-      const place = links[(slot << LINK) + PLACE];
-      check(++count <= rows[r + COUNT], `W1: row ${row} has more waiters than it counts`);
-      check(place >= 0 && place >> 2 === row, `W1: slot ${slot} is in row ${row}, and knows nothing of it`);
-      check(links[(slot << LINK) + PREV] === prev, `W1: slot ${slot} does not point back`);
-      if (sided) {
-        const gets = edge !== NIL && (!edgeSeen || slot === edge);
-        check(gets === ((place & 3) !== WAIT), `C1: slot ${slot} of row ${row} is on the wrong side`);
-        if (gets) ++getters;
-      }
-      if (slot === edge) edgeSeen = true;
-      prev = slot;
-    }
-    check(count === rows[r + COUNT], `W1: row ${row} has ${count} waiters and counts ${rows[r + COUNT]}`);
-    check(rows[r + LAST] === prev, `W1: the last waiter of row ${row} is not its LAST`);
-    check(edgeSeen, `W3: row ${row} has lost the end of its pass`);
-    check(
-      rows[r + KIND] !== CHANNEL || rows[r + LIMIT] === getters,
-      `C1: row ${row} has ${getters} getters and counts ${rows[r + LIMIT]}`,
-    );
-  }
-
-  $verifyWord(row: number): void {
-    const [first, last, edge, count, value, , kind, note] = this.rows.subarray(row << ROW, (row + 1) << ROW);
-    check(note === NONE || kind !== LIST, `N1: row ${row} is a list, and notifies`);
-    if (kind !== CHANNEL && kind !== QUEUE) {
-      check(edge === NIL || (note === PASS && kind !== LATCH), `W3: row ${row} has an edge without a pass`);
-    }
-    const met =
-      kind === CHANNEL
-        ? edge !== NIL && edge !== last
-        : kind === QUEUE
-          ? first !== NIL && edge !== NIL && value > 0
-          : value > 0 && count > 0;
-    check(!met || note !== NONE, `N2: row ${row} is ready, has waiters, and will not notify them`);
-    check(value >= 0, `P2: row ${row} has ${value} permits`);
-    check(value <= 1 || kind === SEMAPHORE || kind === QUEUE, `P2: row ${row} has a flag of ${value}`);
-    check(value === 0 || (kind !== LIST && kind !== CHANNEL), `P2: row ${row} has a word without meaning`);
-  }
-
-  $verifyNotes(): void {
-    const { words, ring, rows } = this;
-    const seen = new Set<number>();
-    for (let i = words[HEAD]; i !== words[TAIL]; i = (i + 1) & words[MASK]) {
-      const entry = ring[i];
-      if (entry >= 0) {
-        check(this.links[(entry << LINK) + PLACE] < 0, `R2: slot ${entry} is in the ring, and waits`);
-        continue;
-      }
-      if (entry === HOLE) continue;
-      const row = ~entry;
-      check(!seen.has(row), `R2, R3: ${entry} is in the ring twice`);
-      check(row < this.$rowsUsed && rows[(row << ROW) + KIND] !== DEAD, `R3: row ${row} is in the ring, and dead`);
-      check(rows[(row << ROW) + NOTE] !== NONE, `N1: row ${row} is in the ring, and not pending`);
-      seen.add(row);
-    }
-    for (let row = 0; row < this.$rowsUsed; ++row) {
-      if (rows[(row << ROW) + KIND] === DEAD || rows[(row << ROW) + NOTE] === NONE) continue;
-      check(seen.has(row), `N1: row ${row} is pending, and not in the ring`);
-    }
   }
 }

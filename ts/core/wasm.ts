@@ -83,7 +83,8 @@ export function createWasmCore(options: WasmCoreOptions = {}): Core {
 }
 
 // A class a core, its methods over constants: V8 then knows which function a call site runs, and inlines the call into
-// WASM, also with another core in the process. ns a call on Node 26, semTry + semRelease / park + leave:
+// WASM, also with another core in the process. ns a call on Node 26, semTry + semRelease / park + leave, when these were
+// calls into WASM as well:
 //
 //                                        one core      two WASM cores    WASM and pure
 //   class a core                         2.9 / 7.2     2.9 / 7.3         3.1 / 7.3
@@ -192,7 +193,7 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
     verify(): void {
       if (verify === undefined || slotTop === undefined) return;
       verify();
-      this.$verifyWaits(slotTop.value);
+      verifyWaits(this, slotTop.value);
     }
   }
   return new WasmCore();
@@ -202,6 +203,7 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
 
 let releaseModule: WebAssembly.Module | undefined;
 let debugModule: WebAssembly.Module | undefined;
+let verifyWaits: (core: Waits, slotsUsed: number) => void;
 
 function compile(base64: string): WebAssembly.Module {
   // Browsers copy char by char. Here that would take 2 ms, more than all the rest.
@@ -216,7 +218,7 @@ function releaseInstance(): Exports {
 }
 
 function debugInstance({ maxSlots, generations, armings, pages }: WasmCoreOptions): DebugExports {
-  debugModule ??= compile(debugBytes());
+  debugModule ??= loadDebug();
   let memory: WebAssembly.Memory;
   const abort = (message: number, file: number, line: number): never => {
     throw trap(`${textAt(memory, message)} (${textAt(memory, file)}:${line})`);
@@ -233,11 +235,13 @@ function debugInstance({ maxSlots, generations, armings, pages }: WasmCoreOption
 }
 
 // The debug build is found at run time, where the process can load modules synchronously, so that no bundler embeds it.
-function debugBytes(): string {
+function loadDebug(): WebAssembly.Module {
   const { createRequire } = globalThis.process?.getBuiltinModule?.('node:module') ?? {};
   if (createRequire === undefined) throw new Error('createWasmCore: the debug build can be loaded under Node only');
-  const file = `./debug.generated.${import.meta.url.slice(-2)}`; // .ts from the sources, .js from dist
-  return createRequire(import.meta.url)(file).debug;
+  const load = createRequire(import.meta.url);
+  const kind = import.meta.url.slice(-2); // ts from the sources, js from dist
+  verifyWaits = load(`./waits-check.${kind}`).verifyWaits;
+  return compile(load(`./debug.generated.${kind}`).debug);
 }
 
 function guarded<T>(it: T): T {

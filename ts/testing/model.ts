@@ -292,6 +292,7 @@ class ModelCore implements Core {
   #park(slot: number, row: number, role: Waiter['role']): void {
     const it = this.#row(row);
     it.waiters.push({ slot, role });
+    this.#slots[slot].why = Why.WOKEN;
     // A late waiter belongs to the pass, and so do all it queues behind.
     if (this.#isReady(row) && it.pass !== undefined) it.pass = new Set(this.#list(row));
     this.#scheduleIfReady(row);
