@@ -102,10 +102,11 @@ export const RowRecord = { FIRST, LAST, EDGE, COUNT, LIMIT, KIND, NOTE, NONE, PA
 
 /** What both cores are made of, but for slots, timers and the memory itself. */
 export abstract class Waits {
-  words: Int32Array;
-  ring: Int32Array;
-  /** @internal Replaced on growth, like the others. */ links: Int32Array;
-  /** @internal */ rows: Int32Array;
+  // Declared only: stored once, in the constructor, they are constants to the compiler until the core grows.
+  declare words: Int32Array;
+  declare ring: Int32Array;
+  /** @internal Replaced on growth, like the others. */ declare links: Int32Array;
+  /** @internal */ declare rows: Int32Array;
   /** @internal */ $rowsUsed = 0;
   /** @internal */ $freeRow = NIL;
   $partner = NIL;
