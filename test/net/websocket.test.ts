@@ -5,7 +5,7 @@ import { connect as tcp } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ConcurrentObjectUseError, GreenletExit } from '../../ts/exceptions.ts';
 import { type Greenlet, getcurrent, joinall, killall, sleep, spawn, Timeout } from '../../ts/index.ts';
-import { HTTPServer, Response as Light } from '../../ts/net/http.ts';
+import { HTTPError, HTTPServer, Response as Light } from '../../ts/net/http.ts';
 import {
   connect,
   type WebSocket as GSocket,
@@ -206,6 +206,43 @@ describe.each(CORES)('websockets on the %s core', (core) => {
     while (errors.length < 4) await sleep(0.001);
     expect(errors.map((text) => /UTF|MASK|opcode|payload/i.test(text))).toEqual([true, true, true, true]);
     expect(world.reported()).toEqual([]);
+  });
+
+  test('a peer that breaks the protocol is not reported, if the handler lets the error pass; another error is', async () => {
+    const world = realWorld(core);
+    let own = false;
+    const { server } = await serving(function* (socket) {
+      try {
+        yield* echo(socket);
+      } catch (error) {
+        if (own) throw new Error('own', { cause: error });
+        throw error;
+      }
+    });
+    const bad = Buffer.from([0x81, 0x01, 0x61]);
+    const code = (answer: Buffer): number => answer.readUInt16BE(answer.indexOf(0x88) + 2);
+    expect(code(await raw(server.serverPort as number, bad))).toBe(1002);
+    await sleep(0.01);
+    expect(world.reported()).toEqual([]);
+    own = true;
+    expect(code(await raw(server.serverPort as number, bad))).toBe(1002);
+    await sleep(0.01);
+    expect(world.reported().map((line) => line.split(' | ')[0])).toEqual(['Error: own']);
+  });
+
+  test('verify that throws is answered 500 and reported; an HTTPError answers with its status', async () => {
+    const world = realWorld(core);
+    const { url } = await serving(echo, {
+      verify: function* (request) {
+        yield* sleep(0.001);
+        throw request.url === '/404' ? new HTTPError(404) : new Error('verify');
+      },
+    });
+    await expect(Promise.resolve(connect(`${url}404`))).rejects.toThrow('404');
+    expect(world.reported()).toEqual([]);
+    await expect(Promise.resolve(connect(url))).rejects.toThrow('500');
+    await sleep(0.01);
+    expect(world.reported().map((line) => line.split(' | ')[0])).toEqual(['Error: verify']);
   });
 
   test('verify refuses before the handshake, and may block; a bad handshake is answered 400', async () => {

@@ -84,7 +84,8 @@ export class WebSocket {
    * The next message: a string or a Buffer, as it was sent; null once the peer has closed. Switch point, unless one is there.
    * @param options.timeout - seconds; then Timeout is raised. Default: no limit.
    * @throws ConcurrentObjectUseError if another greenlet receives
-   * @throws Error of the `ws` library if the peer broke the protocol: bad frames, bad UTF-8, more than `maxPayload`
+   * @throws Error of the `ws` library if the peer broke the protocol: bad frames, bad UTF-8, more than `maxPayload`. A server's
+   *   handler that lets it pass is not reported
    */
   receive(options?: { timeout?: Limit }): Operation<string | Buffer | null> {
     return new Receive(this, options?.timeout ?? null);
@@ -131,6 +132,11 @@ export class WebSocket {
       throw new TypeError(`send(data): expected a string or bytes, got ${describe(data)}`);
     }
     return new Send(this, data);
+  }
+
+  /** @internal It is what the peer did that is told by `error`. */
+  $broke(error: unknown): boolean {
+    return error !== null && error === this.#error;
   }
 
   /** @internal */

@@ -1,6 +1,6 @@
 // Websockets taken over from an HTTP server: a greenlet each.
 
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer as Acceptor, WebSocket as Socket } from 'ws';
 import { describe, type Seconds, toWaitMs } from '../../core/clock.ts';
@@ -11,6 +11,7 @@ import { shield } from '../../shield.ts';
 import { Timeout } from '../../timeout.ts';
 import { settle } from '../../unwind.ts';
 import type { ListenAddress } from '../address.ts';
+import { HTTPError } from '../http/errors.ts';
 import { Response } from '../http/response.ts';
 import { HTTPServer, type HTTPServerOptions, type UpgradeHandler } from '../http/server.ts';
 import { WebSocket, WebSocketClosed } from './connection.ts';
@@ -25,7 +26,7 @@ export interface WebSocketOptions {
   perMessageDeflate?: boolean;
   /** Choose one of the subprotocols that the client offers, or none: false. */
   handleProtocols?: (protocols: Set<string>, request: IncomingMessage) => string | false;
-  /** Asked before the handshake; false, or an HTTP status from 400, refuses. May block. */
+  /** Asked before the handshake; false, or an HTTP status from 400, refuses, as an HTTPError does; what else it throws is answered 500. May block. */
   verify?: (request: IncomingMessage) => unknown;
   /** Seconds between pings; a peer that does not answer one before the next is closed. Default: none. */
   heartbeat?: Seconds;
@@ -45,14 +46,22 @@ export function websocket(handler: WebSocketHandler, options: WebSocketOptions =
     ...(handleProtocols && { handleProtocols }),
   });
   return function* (request, duplex, head) {
-    if (verify !== undefined) {
-      const verdict: unknown = yield* settle(verify(request));
-      if (verdict === false || (typeof verdict === 'number' && verdict >= 400))
-        return refuse(duplex, verdict === false ? 403 : (verdict as number));
-    }
     let socket: Socket | null = null;
-    // At once, or not at all: then it has answered 400 itself.
-    if (!duplex.destroyed) acceptor.handleUpgrade(request, duplex, head, (made) => (socket = made));
+    try {
+      if (verify !== undefined) {
+        const verdict: unknown = yield* settle(verify(request));
+        if (verdict === false || (typeof verdict === 'number' && verdict >= 400))
+          return refuse(duplex, verdict === false ? 403 : (verdict as number));
+      }
+      // At once, or not at all: then it has answered 400 itself.
+      if (!duplex.destroyed) acceptor.handleUpgrade(request, duplex, head, (made) => (socket = made));
+    } catch (error) {
+      // Answered as it is to any other request.
+      const told = error instanceof HTTPError;
+      refuse(duplex, told ? error.status : 500);
+      if (told) return;
+      throw error;
+    }
     if (socket !== null) yield* serve(new WebSocket(socket, request), handler, beat);
   };
 }
@@ -66,7 +75,8 @@ function* serve(socket: WebSocket, handler: WebSocketHandler, beat: number | nul
     yield* isBody(result) ? new Framed(`handler of ${socket}`, () => result) : settle(result);
   } catch (error) {
     code = isControl(error) && !(error instanceof Timeout) ? 1001 : 1011;
-    if (!(error instanceof WebSocketClosed)) throw error;
+    // That the peer broke off, or the protocol, is no failure of this program: it is closed and nothing is reported, as with HTTP.
+    if (!(error instanceof WebSocketClosed || socket.$broke(error))) throw error;
   } finally {
     stop?.();
     // The peer gets a moment to answer; a kill of the greenlet does not hang on it.
@@ -106,7 +116,10 @@ function keepAlive(socket: WebSocket, ms: number): () => void {
 }
 
 function refuse(duplex: Duplex, status: number): void {
-  duplex.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  if (duplex.destroyed) return;
+  duplex.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+  );
 }
 
 /**
