@@ -25,6 +25,7 @@ import {
   stream,
   write,
 } from '../../ts/net/http.ts';
+import { AF_INET, socket as Bound, SOCK_DGRAM } from '../../ts/net/socket.ts';
 import { Pool } from '../../ts/pool.ts';
 import { CORES } from '../support/cores.ts';
 import { realWorld } from '../support/real.ts';
@@ -611,6 +612,34 @@ describe.each(CORES)('HTTPServer on the %s core', (core) => {
     await once(socket, 'close');
     expect(text).toMatch(/by path$/);
     await server.stop();
+  });
+
+  test('a bound socket will do, and one that listens already, with whom it has not accepted; stop closes it', async () => {
+    realWorld(core);
+    for (const listens of [false, true]) {
+      const bound = new Bound();
+      bound.bind(['127.0.0.1', 0]);
+      let early: Promise<Response> | null = null;
+      if (listens) {
+        await bound.listen();
+        early = fetch(`http://127.0.0.1:${(bound.getsockname() as [string, number])[1]}/early`);
+        while (bound.$listener?.backlog === 0) await sleep(0.001);
+      }
+      const server = new HTTPServer(bound, (request: Request) => new Light(new URL(request.url).pathname));
+      await server.start();
+      if (listens) expect(server.address).toEqual(bound.getsockname());
+      expect(await (await early)?.text()).toBe(listens ? '/early' : undefined);
+      expect(await (await fetch(`${server.url}/late`)).text()).toBe('/late');
+      await server.stop();
+      expect(bound.closed).toBe(true);
+      await expect(fetch(`${server.url}/gone`)).rejects.toThrow();
+    }
+    const taken = new Bound();
+    const other = await serving(() => new Light('x'));
+    taken.bind(other.address);
+    await expect(Promise.resolve(new HTTPServer(taken, () => new Light('x')).start())).rejects.toThrow('EADDRINUSE');
+    expect(taken.closed).toBe(true);
+    expect(() => new HTTPServer(new Bound(AF_INET, SOCK_DGRAM), () => new Light('x'))).toThrow('bound stream socket');
   });
 
   test('without a greenlet (spawn null) a handler that blocks is refused, one that does not is served', async () => {

@@ -21,8 +21,18 @@ import type { RawGreenlet } from '../../hub/raw.ts';
 import { sleep } from '../../sleep.ts';
 import { type Limit, Timeout } from '../../timeout.ts';
 import { settle } from '../../unwind.ts';
-import { type Address, type AddressFamily, AF_INET6, anyHost, type ListenAddress, parseAddress } from '../address.ts';
+import {
+  type Address,
+  type AddressFamily,
+  AF_INET6,
+  anyHost,
+  type ListenAddress,
+  parseAddress,
+  SOCK_STREAM,
+} from '../address.ts';
+import { Socket as BoundSocket } from '../endpoint.ts';
 import { fromNode } from '../errors.ts';
+import type { Listener } from '../listener.ts';
 import { Order } from '../order.ts';
 import { type PoolLike, RoomWatch, type Spawn } from '../running.ts';
 import { ServerLife } from '../server-life.ts';
@@ -85,6 +95,8 @@ export class HTTPServer extends ServerLife {
   readonly #limits: { maxBodySize: number };
   readonly #asked: { family: AddressFamily; address: Address; backlog: number | undefined };
   readonly #upgrade: UpgradeHandler | null;
+  /** Bound, or listening, by somebody else; ours from `start` on. */
+  readonly #given: BoundSocket | null = null;
   /** S1: who serves it, once somebody does. */
   readonly #open = new Map<ServerResponse, RawGreenlet | null>();
   readonly #upgraded = new Map<Duplex, RawGreenlet | null>();
@@ -99,10 +111,18 @@ export class HTTPServer extends ServerLife {
   /** One for all: requests that wait are many. */
   readonly #onClose: (this: ServerResponse) => void;
 
-  constructor(listener: ListenAddress, handler: FetchHandler, options?: HTTPServerOptions);
-  constructor(listener: ListenAddress, handler: InformedHandler, options: HTTPServerOptions & { style: 'fetch' });
-  constructor(listener: ListenAddress, handler: NodeHandler, options?: HTTPServerOptions);
-  constructor(listener: ListenAddress, handler: InformedHandler | NodeHandler, options: HTTPServerOptions = {}) {
+  constructor(listener: ListenAddress | BoundSocket, handler: FetchHandler, options?: HTTPServerOptions);
+  constructor(
+    listener: ListenAddress | BoundSocket,
+    handler: InformedHandler,
+    options: HTTPServerOptions & { style: 'fetch' },
+  );
+  constructor(listener: ListenAddress | BoundSocket, handler: NodeHandler, options?: HTTPServerOptions);
+  constructor(
+    listener: ListenAddress | BoundSocket,
+    handler: InformedHandler | NodeHandler,
+    options: HTTPServerOptions = {},
+  ) {
     super(options.spawn === undefined ? 'default' : options.spawn);
     if (typeof handler !== 'function') {
       throw new TypeError(`HTTPServer(listener, handler): expected a function, got ${describe(handler)}`);
@@ -119,7 +139,14 @@ export class HTTPServer extends ServerLife {
     this.#onClose = function () {
       if (server.#open.delete(this)) server.#left();
     };
-    const [family, address] = parseAddress(listener);
+    if (listener instanceof BoundSocket) {
+      if (listener.$secure || listener.type !== SOCK_STREAM || listener.$node !== null) {
+        throw new TypeError(`HTTPServer(listener): expected an address or a bound stream socket, got ${listener}`);
+      }
+      this.#given = listener;
+    }
+    const [family, address] =
+      listener instanceof BoundSocket ? [listener.family, listener.getsockname()] : parseAddress(listener);
     this.#asked = { family, address, backlog };
     this.#handler = handler;
     this.#fetch = (style ?? (handler.length >= 2 ? 'node' : 'fetch')) === 'fetch';
@@ -141,7 +168,11 @@ export class HTTPServer extends ServerLife {
   }
 
   /** A server of a handler of Node's style. The same as the constructor; here TypeScript knows what the parameters are. */
-  static node(listener: ListenAddress, handler: NodeHandler, options: HTTPServerOptions = {}): HTTPServer {
+  static node(
+    listener: ListenAddress | BoundSocket,
+    handler: NodeHandler,
+    options: HTTPServerOptions = {},
+  ): HTTPServer {
     return new HTTPServer(listener, handler, { ...options, style: 'node' });
   }
 
@@ -169,11 +200,43 @@ export class HTTPServer extends ServerLife {
     ++this.hub.refs;
     const extra = backlog === undefined ? {} : { backlog };
     const listening = () => order.settle();
+    if (this.#given !== null) {
+      this.#adopt(this.#given, backlog, order);
+      return order;
+    }
     if (typeof address === 'string') server.listen({ path: address, ...extra }, listening);
     // Node's own any address is of both families, or of the one that there is.
     else if (family === AF_INET6 && address[0] === '') server.listen({ port: address[1], ...extra }, listening);
     else server.listen({ host: anyHost(address[0], family), port: address[1], ...extra }, listening);
     return order;
+  }
+
+  /** Listen through a socket of ours: it begins to, if it does not, then Node's server takes its place. */
+  #adopt(socket: BoundSocket, backlog: number | undefined, order: Order<void>): void {
+    const failed = (error: unknown): void => {
+      socket.close();
+      this.#end();
+      order.fail(error);
+    };
+    try {
+      socket.listen(backlog);
+    } catch (error) {
+      return failed(error);
+    }
+    const listener = socket.$listener as Listener;
+    const take = (): void => {
+      // What came before waits there, paused.
+      this.server.listen(listener.server, () => {
+        for (let node = listener.take(); node !== undefined; node = listener.take()) {
+          this.server.emit('connection', node);
+          node.resume();
+        }
+        order.settle();
+      });
+    };
+    if (listener.server.listening) return take();
+    listener.server.once('error', (error) => failed(fromNode(error)));
+    listener.server.once('listening', take);
   }
 
   /** @internal */
@@ -192,6 +255,7 @@ export class HTTPServer extends ServerLife {
 
   #shutDoor(): void {
     this.server.close(() => this.#end());
+    this.#given?.close();
     this.server.closeIdleConnections();
   }
 

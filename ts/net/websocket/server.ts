@@ -11,6 +11,7 @@ import { shield } from '../../shield.ts';
 import { Timeout } from '../../timeout.ts';
 import { settle } from '../../unwind.ts';
 import type { ListenAddress } from '../address.ts';
+import type { Socket as BoundSocket } from '../endpoint.ts';
 import { HTTPError } from '../http/errors.ts';
 import { Response } from '../http/response.ts';
 import { HTTPServer, type HTTPServerOptions, type UpgradeHandler } from '../http/server.ts';
@@ -133,7 +134,7 @@ function refuse(duplex: Duplex, status: number): void {
  */
 export class WebSocketServer extends HTTPServer {
   constructor(
-    listener: ListenAddress,
+    listener: ListenAddress | BoundSocket,
     handler: WebSocketHandler,
     options: WebSocketOptions & Omit<HTTPServerOptions, 'upgrade' | 'style'> = {},
   ) {
