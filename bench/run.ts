@@ -13,6 +13,8 @@ import { type Case, format, measure, type Outcome, WrongCount } from './harness.
 import { toJson } from './report/json.ts';
 import { toSvg } from './report/svg.ts';
 import { caseBlock, missingBlock, stamp } from './report/table.ts';
+import { targetBlock } from './report/targets.ts';
+import { judge } from './targets.ts';
 
 const QUICK_CASES = ['switch', 'spawn', 'timers'];
 
@@ -105,6 +107,8 @@ async function run(): Promise<number> {
     process.stderr.write(`${error.message}\n`);
     return 1;
   }
+  const verdicts = judge(outcome.rows);
+  if (verdicts.length > 0) print(targetBlock(verdicts));
   if (outcome.missing.length > 0) print(missingBlock(outcome.missing));
   if (command.json) process.stdout.write(toJson(env, mode, notes, outcome));
   if (command.svg !== undefined) {
