@@ -22,6 +22,8 @@
 //
 // `words` and `ring` are replaced when the core grows: read them from the core after any call, keep no copy across one.
 
+import './platform.ts';
+
 /** No slot, no row. */
 export const NIL = -1;
 

@@ -352,7 +352,10 @@ const BACKENDS: readonly BackendName[] = ['asyncify', 'wasmfx', 'jspi'];
  * @throws GuestError GEVENT_GUEST_NEEDS_WASM under the pure core; GEVENT_GUEST_NO_BACKEND if none fits, with each one's reason;
  *   GEVENT_GUEST_MALFORMED, GEVENT_GUEST_NOT_REWRITABLE, GEVENT_GUEST_NO_BINARYEN
  */
-export function load(source: BufferSource | WebAssembly.Module, options: LoadOptions = {}): Operation<Program> {
+export function load(
+  source: ArrayBuffer | ArrayBufferView<ArrayBuffer> | WebAssembly.Module,
+  options: LoadOptions = {},
+): Operation<Program> {
   const hub = getHub();
   if (hub.core.native === undefined) throw needsWasm(hub);
   const checked = check(source, options);

@@ -94,8 +94,8 @@ function unsendable(fn: (...args: any[]) => unknown, text: string): string | nul
 }
 
 /** @internal As it is sent, and what is moved with it. */
-export function pack(fn: ThreadFunction, args: unknown[]): { task: SentTask; transferList: Transferable[] } {
-  const transferList: Transferable[] = [];
+export function pack(fn: ThreadFunction, args: unknown[]): { task: SentTask; transferList: ArrayBuffer[] } {
+  const transferList: ArrayBuffer[] = [];
   const sent = args.map((arg) => {
     if (!isMoved(arg)) return arg;
     transferList.push(...[arg[transferableSymbol]].flat());

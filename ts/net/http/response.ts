@@ -51,7 +51,7 @@ class LightResponse {
     if (this.#platform === null) {
       const body = this.$body;
       const init = this.$init;
-      this.#platform = new Platform(isStreamed(body) ? null : (body as BodyInit), init);
+      this.#platform = new Platform(isStreamed(body) ? null : (body as NonNullable<RequestInit['body']>), init);
     }
     return this.#platform;
   }
@@ -78,7 +78,7 @@ class LightResponse {
 
 standInFor(LightResponse, Platform);
 
-type Body = BodyInit | Streamed | null;
+type Body = NonNullable<RequestInit['body']> | Streamed | null;
 
 /**
  * A WHATWG Response, cheaper to send than the platform's. `instanceof Response` holds. Its body may also be what `stream` or
