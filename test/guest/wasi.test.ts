@@ -756,6 +756,8 @@ test.skipIf(!hasWasi)('a program that was rewritten ahead of time by the command
     read: (path) => written.get(path) as Uint8Array,
     write: (path, bytes) => void written.set(path, bytes),
     print: () => {},
+    warn: () => {},
+    version: () => '',
   });
   const w = realWorld('wasm');
   const program = await loadWasi(written.get('out') as Uint8Array<ArrayBuffer>);

@@ -15,5 +15,7 @@ if (name === 'monkey') {
     read: (path) => new Uint8Array(readFileSync(path)),
     write: writeFileSync,
     print: (text) => void process.stdout.write(text),
+    warn: (text) => void process.stderr.write(text),
+    version: () => JSON.parse(readFileSync(new URL(import.meta.resolve('gevent-wasm/package.json')), 'utf8')).version,
   });
 }

@@ -19,7 +19,11 @@ gevent-wasm inspect in.wasm
 
 gevent-wasm monkey [--no-PATCH...] script.js [arguments...]
     Run a program with Node's modules patched; monkey --help tells more.
+
+gevent-wasm --version
 `;
+
+const HELP = ['--help', '-h', 'help'];
 
 /** A mistake of the caller: its text is printed, without a stack. */
 class Usage extends Error {}
@@ -28,20 +32,25 @@ interface Files {
   read(path: string): Uint8Array;
   write(path: string, bytes: Uint8Array): void;
   print(text: string): void;
+  /** For complaints. */
+  warn(text: string): void;
+  version(): string;
 }
 
-/** Run a command. Gives the exit code. */
+/** Run a command. Gives the exit code: 2 if it was called wrongly, 1 if it failed. */
 export async function command(argv: readonly string[], files: Files): Promise<number> {
   try {
     const [name, ...rest] = argv;
-    if (name === 'asyncify' || name === 'bundle') await rewrite(name, rest, files);
+    if (name === undefined || HELP.includes(name) || rest.some((it) => it === '--help' || it === '-h'))
+      files.print(USAGE);
+    else if (name === '--version') files.print(`${files.version()}\n`);
+    else if (name === 'asyncify' || name === 'bundle') await rewrite(name, rest, files);
     else if (name === 'inspect') inspect(rest, files);
-    else if (name === undefined || name === '--help' || name === 'help') files.print(USAGE);
     else throw new Usage(`no command ${name}\n\n${USAGE}`);
     return 0;
   } catch (error) {
-    files.print(`gevent-wasm: ${(error as Error).message}\n`);
-    return 1;
+    files.warn(`gevent-wasm: ${(error as Error).message}\n`);
+    return error instanceof Usage ? 2 : 1;
   }
 }
 
