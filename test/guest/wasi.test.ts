@@ -694,10 +694,12 @@ describe.each(BACKENDS)('%s, without a compiler:', (backend) => {
   });
 
   // Asyncify cannot rewrite `try_table`.
-  test.skipIf(backend === 'asyncify')('an exit that its code catches ends it at the next call', async () => {
-    const code = `(block $caught (try_table (catch_all $caught) (call $exit (i32.const 5)))) (call $say)`;
-    expect(await codeOf(code)).toBe(5);
-  });
+  if (backend !== 'asyncify') {
+    test('an exit that its code catches ends it at the next call', async () => {
+      const code = `(block $caught (try_table (catch_all $caught) (call $exit (i32.const 5)))) (call $say)`;
+      expect(await codeOf(code)).toBe(5);
+    });
+  }
 
   describe('a reactor', () => {
     const REACTOR = wat(
