@@ -64,9 +64,9 @@ switch; wasmfx and jspi keep the stack; auto is told the depth by load({ depth }
 export const guestSpawn: Case = {
   name: 'guest-spawn',
   about: `Guests that a guest spawns, which yield once and end, so many alive at a time; wasmfx runs them on stacks of its
-pool. go does the same with goroutines and a WaitGroup, GOMAXPROCS=1.`,
-  groups({ quick }) {
-    return [100, 10_000].map((alive) => {
+pool. go does the same with goroutines and a WaitGroup, GOMAXPROCS=1. With --large also ten million in all, asyncify and go.`,
+  groups({ quick, large }) {
+    const groups: Group[] = [100, 10_000].map((alive) => {
       const waves = Math.max(1, (quick ? 200_000 : 1_000_000) / alive);
       const contenders: Contender[] = [
         guest.spawning('asyncify', alive, waves),
@@ -75,6 +75,12 @@ pool. go does the same with goroutines and a WaitGroup, GOMAXPROCS=1.`,
       ];
       return { params: { alive }, unit: 'ns/guest', contenders };
     });
+    if (large) {
+      const [alive, waves] = [10_000, 1000];
+      const contenders = [guest.spawning('asyncify', alive, waves), guest.go('spawn', alive, waves)];
+      groups.push({ params: { alive, of: alive * waves }, unit: 'ns/guest', contenders, samples: 3 });
+    }
+    return groups;
   },
 };
 
