@@ -15,7 +15,7 @@ export function sentence({ target, own, other, ratio: is }: Verdict): string {
   const params = Object.entries(target.params ?? {}).filter(([, value]) => value !== undefined);
   const place = [target.case, ...params.map(([key, value]) => `${key}=${value}`)].join(' ');
   const head = `${place}: ${target.contender} ${figure(own)}`;
-  if (target.case === 'import' && typeof target.against === 'string') {
+  if (target.over) {
     return `${head}, at most ${target.most} ms over ${target.against} ${figure(other)}; is ${figure(is)}`;
   }
   if (typeof target.against === 'number') return `${head}, at most ${figure(other * target.most)}`;
