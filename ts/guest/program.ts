@@ -30,6 +30,9 @@ import {
 } from './shims.ts';
 import { refuseSwitch } from './switches.ts';
 
+/** A module: its bytes, or compiled. */
+export type GuestSource = ArrayBuffer | ArrayBufferView<ArrayBuffer> | WebAssembly.Module;
+
 export interface LoadOptions {
   /** What the guest imports; a function is called for each instance, with that instance. */
   imports?: Imports | ((instance: Instance) => Imports);
@@ -352,10 +355,7 @@ const BACKENDS: readonly BackendName[] = ['asyncify', 'wasmfx', 'jspi'];
  * @throws GuestError GEVENT_GUEST_NEEDS_WASM under the pure core; GEVENT_GUEST_NO_BACKEND if none fits, with each one's reason;
  *   GEVENT_GUEST_MALFORMED, GEVENT_GUEST_NOT_REWRITABLE, GEVENT_GUEST_NO_BINARYEN
  */
-export function load(
-  source: ArrayBuffer | ArrayBufferView<ArrayBuffer> | WebAssembly.Module,
-  options: LoadOptions = {},
-): Operation<Program> {
+export function load(source: GuestSource, options: LoadOptions = {}): Operation<Program> {
   const hub = getHub();
   if (hub.core.native === undefined) throw needsWasm(hub);
   const checked = check(source, options);

@@ -13,7 +13,7 @@ import { GuestError } from '../errors.ts';
 import type { GuestGreenlet } from '../guest-greenlet.ts';
 import type { Imports } from '../imports.ts';
 import type { Instance } from '../instance.ts';
-import { check, type LoadOptions, load, Program } from '../program.ts';
+import { check, type GuestSource, type LoadOptions, load, Program } from '../program.ts';
 import { type Opened, openAll } from './host.ts';
 import { MODULE } from './names.ts';
 import { type RunOptions, Setup, type WasiOptions } from './options.ts';
@@ -25,7 +25,7 @@ export type { RunOptions, WasiInput, WasiOptions, WasiOutput } from './options.t
 export type { Bytes, ItemSink, ItemSource } from './streams.ts';
 
 /** What can be run: the bytes, a compiled module (by `jspi` only), or what `loadWasi` gave. */
-export type WasiSource = ArrayBuffer | ArrayBufferView<ArrayBuffer> | WebAssembly.Module | Program;
+export type WasiSource = GuestSource | Program;
 
 /** A program ended with another exit code than 0, and `check` was asked for. */
 export class WasiExitError extends GuestError {
@@ -66,18 +66,12 @@ function checkSource(source: WasiSource, options: LoadOptions, what: string): vo
  * @param options - as for `load`; what the program imports from WASI need not be given
  * @throws GuestError as `load` does; `GEVENT_GUEST_MALFORMED` for a component
  */
-export function loadWasi(
-  source: ArrayBuffer | ArrayBufferView<ArrayBuffer> | WebAssembly.Module,
-  options: LoadOptions = {},
-): Operation<Program> {
+export function loadWasi(source: GuestSource, options: LoadOptions = {}): Operation<Program> {
   checkSource(source, options, 'loadWasi');
   return new Framed('loadWasi', () => loading(source, options));
 }
 
-function* loading(
-  source: ArrayBuffer | ArrayBufferView<ArrayBuffer> | WebAssembly.Module,
-  options: LoadOptions,
-): Generator<Park, Program, any> {
+function* loading(source: GuestSource, options: LoadOptions): Generator<Park, Program, any> {
   const { name = 'program', imports } = options;
   const program = yield* load(source, { ...options, name, imports: withStandIns(imports) });
   if (WebAssembly.Module.imports(program.module).some((it) => it.module === 'wasi_unstable')) {
