@@ -160,10 +160,6 @@ export class PureCore extends Waits implements Core {
 
   // ---- ready ring -----------------------------------------------------------------------------------------------
 
-  unready(slot: number): boolean {
-    return this.#punch(slot);
-  }
-
   override $inRing(entry: number): boolean {
     return this.#find(entry) !== NIL;
   }
@@ -186,7 +182,7 @@ export class PureCore extends Waits implements Core {
     return NIL;
   }
 
-  #punch(entry: number): boolean {
+  unready(entry: number): boolean {
     const cell = this.#find(entry);
     if (cell === NIL) return false;
     this.ring[cell] = HOLE;

@@ -643,19 +643,10 @@ export abstract class Waits {
   $stepGetter(row: number): number {
     const { rows, links } = this;
     const r = row << ROW;
-    const edge = rows[r + EDGE];
-    if (edge === NIL) return NIL;
+    if (rows[r + EDGE] === NIL) return NIL;
     const slot = rows[r + FIRST];
-    const at = slot << LINK;
-    if (links[at + POS] !== UNARMED) this.disarm(slot);
-    if (rows[r + VALUE] > 0) rows[r + VALUE] -= links[at + PLACE] & TAKE;
-    const next = links[at + NEXT];
-    links[at + PLACE] = LOOSE;
-    rows[r + FIRST] = next;
-    if (next === NIL) rows[r + LAST] = NIL;
-    else links[(next << LINK) + PREV] = NIL;
-    if (edge === slot) rows[r + EDGE] = NIL;
-    --rows[r + COUNT];
+    if (rows[r + VALUE] > 0) rows[r + VALUE] -= links[(slot << LINK) + PLACE] & TAKE;
+    this.$wakeFirst(slot, row);
     return slot;
   }
 }
