@@ -667,7 +667,7 @@ describe('random programs', () => {
 
   test.each([
     ['generators', false, 150],
-    ['generators and async functions', true, 40],
+    ['generators and async functions', true, 150],
   ] as const)(
     `of %s give the same trace on both cores, large and small, from seed ${first}`,
     {
