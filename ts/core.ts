@@ -2,4 +2,4 @@
 
 export * from './core/contract.ts';
 export { createPureCore } from './core/pure.ts';
-export { createWasmCore } from './core/wasm.ts';
+export { createWasmCore } from './core/wasm-debug.ts';

@@ -3,14 +3,14 @@
 import { config } from './config.ts';
 import { describe } from './core/clock.ts';
 import type { Core } from './core/contract.ts';
-import { createWasmCore } from './core/wasm.ts';
+import { createReleaseCore } from './core/wasm.ts';
 import { GeventError } from './exceptions.ts';
 import { replaceThreadHub, setHubMaker } from './hub/current.ts';
 import { Hub, type HubOptions, setMonitorMaker, setThreadPoolMaker } from './hub/hub.ts';
 
 /** The core that `config.core` or `name` asks for. */
 export function createCore(name: 'wasm' | 'pure' = config.core): Core {
-  return name === 'pure' ? loadPureCore() : createWasmCore();
+  return name === 'pure' ? loadPureCore() : createReleaseCore();
 }
 
 // The pure core is loaded when it is asked for: an eighth of the package that most programs never run.

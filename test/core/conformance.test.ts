@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createPureCore } from '../../ts/core/pure.ts';
-import { createWasmCore } from '../../ts/core/wasm.ts';
+import { createWasmCore } from '../../ts/core/wasm-debug.ts';
 import {
   type ConformanceOptions,
   coreConformance,

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { Counter, Kind } from '../../ts/core/contract.ts';
 import { createPureCore } from '../../ts/core/pure.ts';
-import { createWasmCore } from '../../ts/core/wasm.ts';
+import { createWasmCore } from '../../ts/core/wasm-debug.ts';
 import type { MakeCore } from '../../ts/testing/conformance.ts';
 import {
   type CompareOptions,

@@ -3,7 +3,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { config } from '../../ts/config.ts';
 import { createPureCore } from '../../ts/core/pure.ts';
-import { createWasmCore } from '../../ts/core/wasm.ts';
+import { createWasmCore } from '../../ts/core/wasm-debug.ts';
 import {
   call,
   createHub,

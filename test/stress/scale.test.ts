@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { Core } from '../../ts/core/contract.ts';
-import { createWasmCore } from '../../ts/core/wasm.ts';
+import { createWasmCore } from '../../ts/core/wasm-debug.ts';
 import { type Hub, Waiter } from '../../ts/hub.ts';
 import {
   Greenlet,

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import type { Core } from '../../ts/core/contract.ts';
 import { createPureCore } from '../../ts/core/pure.ts';
-import { createWasmCore } from '../../ts/core/wasm.ts';
+import { createWasmCore } from '../../ts/core/wasm-debug.ts';
 import { type SimulateOptions, type Simulation, simulate } from '../../ts/testing.ts';
 
 export { rejected, thrown, told } from './told.ts';

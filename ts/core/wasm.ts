@@ -1,4 +1,4 @@
-// The core in WebAssembly (asm/), as a Core. Nothing else in ts/ knows that there is a WASM module.
+// The core in WebAssembly (asm/), as a Core. Nothing else in ts/ but wasm-debug.ts knows that there is a WASM module.
 //
 // What the border takes care of:
 //   - u32 leaves WASM as a signed i32, so the core's NIL arrives as -1, its ~row as a negative number;
@@ -9,33 +9,22 @@
 // Slots, timers and the memory are WASM's. Who waits on what is waits.ts, in place in that memory.
 
 import { release } from './bytes.generated.ts';
-import { type Core, Counter, type Kind, MAX_SLOTS, type NativeCore, Word } from './contract.ts';
+import { type Core, Counter, type Kind, type NativeCore, Word } from './contract.ts';
 import { Record, Waits } from './waits.ts';
 
 const { LINK, ROW } = Record;
 
-export interface WasmCoreOptions {
-  /** The build with asserts, whose `verify` looks at everything. It is in no bundle. Default: false. */
-  debug?: boolean;
-  /** Slots, and rows, that storage is reserved for at first. Default: 1024 slots and 256 rows, one page. */
-  rows?: number;
-  /** Limits brought near for tests; debug build only. Most slots, and most rows, at a time. */
-  maxSlots?: number;
-  /** Lives of a slot before it is retired; debug build only. Default: 2^29. */
-  generations?: number;
-  /** Armings before they are numbered anew; debug build only. Default: 2^40. */
-  armings?: number;
-  /** Most 64 KiB pages of memory; debug build only. Default: 65536. */
-  pages?: number;
-}
+/** Storage reserved for at first: one page. */
+export const FIRST_SLOTS = 1024;
+export const FIRST_ROWS = 256;
 
 /** An exported global: it changes with the core. */
-interface Variable {
+export interface Variable {
   readonly value: number;
 }
 
 /** The exports of asm/index.ts, as they leave WASM. */
-interface Exports {
+export interface Exports {
   memory: WebAssembly.Memory;
   init(slots: number, rows: number): number;
   WORDS: Variable;
@@ -63,23 +52,26 @@ interface Exports {
   counter(which: number): number;
 }
 
-/** The exports of asm/check.ts. */
-interface DebugExports extends Exports {
-  slotTop: Variable;
+/** What the debug build has beside that: `verify` walks everything, up to slot `slotTop`. */
+interface Checks {
+  readonly slotTop: Variable;
   verify(): void;
-  lowerLimits(rooms: number, pages: number): void;
-  lowerGenerations(limit: number): void;
-  lowerArmings(limit: bigint): void;
+  verifyWaits(core: Waits, slotsUsed: number): void;
 }
 
-/** A new core, with a memory of its own. Compiles the module at the first call in a thread, synchronously. */
-export function createWasmCore(options: WasmCoreOptions = {}): Core {
-  const exports = options.debug ? debugInstance(options) : releaseInstance();
-  const { rows, maxSlots = MAX_SLOTS } = options;
-  if (exports.init(Math.min(rows ?? 1024, maxSlots), Math.min(rows ?? 256, maxSlots)) === 0) {
-    throw new RangeError('createWasmCore: there is not enough memory for a core');
-  }
-  return bind(exports);
+let releaseModule: WebAssembly.Module | undefined;
+
+/** A new core of the release build, with room for `slots` and `rows` at first. Compiles the module at the first call in a thread, synchronously. */
+export function createReleaseCore(slots = FIRST_SLOTS, rows = FIRST_ROWS): Core {
+  releaseModule ??= compile(release);
+  return bind(new WebAssembly.Instance(releaseModule).exports as unknown as Exports, slots, rows);
+}
+
+export function compile(base64: string): WebAssembly.Module {
+  // Browsers copy char by char. Here that would take 2 ms, more than all the rest.
+  const buffer = globalThis.Buffer?.from(base64, 'base64');
+  const bytes = buffer ?? Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  return new WebAssembly.Module(bytes);
 }
 
 // A class a core, its methods over constants: V8 then knows which function a call site runs, and inlines the call into
@@ -93,8 +85,9 @@ export function createWasmCore(options: WasmCoreOptions = {}): Core {
 //   object of the exports themselves     5.2 / 7.8     5.9 / 10.5        6.1 / 10.5
 //
 // With five cores in one thread a call site has seen too many classes, and a call costs about 8 more.
-function bind(exports: Exports & Partial<DebugExports>): Core {
-  const { memory, WORDS, RING, LINKS, ROWS, slotRoom, rowRoom, slotTop, counter, verify } = exports;
+export function bind(exports: Exports, slots: number, rows: number, checks?: Checks): Core {
+  if (exports.init(slots, rows) === 0) throw new RangeError('createWasmCore: there is not enough memory for a core');
+  const { memory, WORDS, RING, LINKS, ROWS, slotRoom, rowRoom, counter } = exports;
   const { take, takeReady, free, handle, resolve, unready, inRing, growRows } = exports;
   const { arm, disarm, takeArmed, freeArmed, deadline, nextDeadline, beginDue, takeDue } = exports;
   const viewWords = () => new Int32Array(memory.buffer, WORDS.value, 4);
@@ -191,80 +184,10 @@ function bind(exports: Exports & Partial<DebugExports>): Core {
       return counter(which);
     }
     verify(): void {
-      if (verify === undefined || slotTop === undefined) return;
-      verify();
-      verifyWaits(this, slotTop.value);
+      if (checks === undefined) return;
+      checks.verify();
+      checks.verifyWaits(this, checks.slotTop.value);
     }
   }
   return new WasmCore();
-}
-
-// ---- modules and instances ------------------------------------------------------------------------------------------
-
-let releaseModule: WebAssembly.Module | undefined;
-let debugModule: WebAssembly.Module | undefined;
-let verifyWaits: (core: Waits, slotsUsed: number) => void;
-
-function compile(base64: string): WebAssembly.Module {
-  // Browsers copy char by char. Here that would take 2 ms, more than all the rest.
-  const buffer = globalThis.Buffer?.from(base64, 'base64');
-  const bytes = buffer ?? Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
-  return new WebAssembly.Module(bytes);
-}
-
-function releaseInstance(): Exports {
-  releaseModule ??= compile(release);
-  return new WebAssembly.Instance(releaseModule).exports as unknown as Exports;
-}
-
-function debugInstance({ maxSlots, generations, armings, pages }: WasmCoreOptions): DebugExports {
-  debugModule ??= loadDebug();
-  let memory: WebAssembly.Memory;
-  const abort = (message: number, file: number, line: number): never => {
-    throw trap(`${textAt(memory, message)} (${textAt(memory, file)}:${line})`);
-  };
-  const raw = new WebAssembly.Instance(debugModule, { env: { abort } }).exports as unknown as DebugExports;
-  memory = raw.memory;
-  const exports = Object.fromEntries(
-    Object.entries(raw).map(([name, it]) => [name, guarded(it)]),
-  ) as unknown as DebugExports;
-  if (maxSlots !== undefined || pages !== undefined) exports.lowerLimits(maxSlots ?? MAX_SLOTS, pages ?? 65536);
-  if (generations !== undefined) exports.lowerGenerations(generations);
-  if (armings !== undefined) exports.lowerArmings(BigInt(armings));
-  return exports;
-}
-
-// The debug build is found at run time, where the process can load modules synchronously, so that no bundler embeds it.
-function loadDebug(): WebAssembly.Module {
-  const { createRequire } = globalThis.process?.getBuiltinModule?.('node:module') ?? {};
-  if (createRequire === undefined) throw new Error('createWasmCore: the debug build can be loaded under Node only');
-  const load = createRequire(import.meta.url);
-  const kind = import.meta.url.slice(-2); // ts from the sources, js from dist
-  verifyWaits = load(`./waits-check.${kind}`).verifyWaits;
-  return compile(load(`./debug.generated.${kind}`).debug);
-}
-
-function guarded<T>(it: T): T {
-  if (typeof it !== 'function') return it;
-  const call = (...args: unknown[]) => {
-    try {
-      return it(...args);
-    } catch (error) {
-      throw error instanceof WebAssembly.RuntimeError ? trap(error.message, error) : error;
-    }
-  };
-  return call as T;
-}
-
-function trap(message: string, cause?: unknown): Error {
-  const error = new Error(`the WASM core trapped: ${message}. This is a bug of gevent-wasm, please report it`, {
-    cause,
-  });
-  return Object.assign(error, { code: 'GEVENT_CORE_TRAP' });
-}
-
-/** A string of AssemblyScript: UTF-16, its length in bytes 4 before it. */
-function textAt(memory: WebAssembly.Memory, at: number): string {
-  const bytes = new DataView(memory.buffer).getUint32(at - 4, true);
-  return String.fromCharCode(...new Uint16Array(memory.buffer, at, bytes / 2));
 }
