@@ -9,7 +9,7 @@
 // F2  between the turn of the winning slot and its complete() no other code of a program runs
 // F3  of the operations begun, one is completed or none, all others are abandoned
 
-import { describe } from './core/clock.ts';
+import { describe, wrongType } from './core/clock.ts';
 import { Kind, NIL } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { debugging } from './hub/current.ts';
@@ -225,7 +225,7 @@ function candidate(value: unknown, where: string): Operation<unknown> {
     throw new TypeError(`first: expected an operation at ${where}, got ${value}: use its get() or join()`);
   }
   if (isThenable(value)) return until(value);
-  throw new TypeError(`first: expected an operation or a promise at ${where}, got ${describe(value)}`);
+  throw wrongType('first', `an operation or a promise at ${where}`, value);
 }
 
 /**
@@ -266,7 +266,7 @@ export function first(
   options: FirstOptions & { default?: unknown } = {},
 ): Operation<any> {
   if (candidates === null || typeof candidates !== 'object' || isOperation(candidates) || isThenable(candidates)) {
-    throw new TypeError(`first(candidates): expected an array or an object of operations, got ${describe(candidates)}`);
+    throw wrongType('first(candidates)', 'an array or an object of operations', candidates);
   }
   const keys = Array.isArray(candidates) ? null : Object.keys(candidates);
   const given: readonly unknown[] = Array.isArray(candidates) ? candidates : Object.values(candidates);

@@ -4,7 +4,7 @@
 // somebody does; when the body ends the latch fires, and its notifier calls the links in order, in one turn of the hub.
 
 import { config } from './config.ts';
-import { describe, type Seconds, toMs } from './core/clock.ts';
+import { describe, needFunction, type Seconds, toMs, wrongType } from './core/clock.ts';
 import { Kind, MAX_SLOTS, NIL, Place, Priority, RowKind } from './core/contract.ts';
 import { GeventError, GreenletExit, InvalidThreadUseError } from './exceptions.ts';
 import { runAs } from './hub/context.ts';
@@ -133,7 +133,7 @@ export class Greenlet<T = any> extends RawGreenlet {
     const hub = active ?? threadHub();
     super(fn as RawRun, null, hub);
     if (fn !== undefined && fn !== null && typeof fn !== 'function') {
-      throw new TypeError(`Greenlet(run): expected a function, got ${describe(fn)}`);
+      throw wrongType('Greenlet(run)', 'a function', fn);
     }
     this.$args = args.length === 0 ? NO_ARGS : args;
     if (!madeByMain()) this.$origin = originHere(hub);
@@ -566,7 +566,7 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** @internal */
   $addLink(callback: unknown, type: new (greenlet: Greenlet, callback: any) => Link): void {
-    if (typeof callback !== 'function') throw new TypeError(`link: expected a function, got ${describe(callback)}`);
+    needFunction('link', callback);
     const link = new type(this, callback);
     link.context = this.$hub.slices?.capture() ?? null;
     const more = this.$extras();
@@ -645,8 +645,7 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** Called with each greenlet that is started, before it is queued. */
   static addSpawnCallback(callback: SpawnCallback): void {
-    if (typeof callback !== 'function')
-      throw new TypeError(`addSpawnCallback: expected a function, got ${describe(callback)}`);
+    needFunction('addSpawnCallback', callback);
     spawnCallbacks.add(callback);
   }
 

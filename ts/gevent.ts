@@ -1,6 +1,6 @@
 // gevent's top-level functions.
 
-import { describe, type Seconds } from './core/clock.ts';
+import { needFunction, type Seconds, wrongType } from './core/clock.ts';
 import { GreenletExit, SystemExit } from './exceptions.ts';
 import {
   CollectLink,
@@ -33,7 +33,7 @@ import type { Limit } from './timeout.ts';
 export function spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
 export function spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
 export function spawn(fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
-  if (typeof fn !== 'function') throw new TypeError(`spawn(fn): expected a function, got ${describe(fn)}`);
+  needFunction('spawn(fn)', fn);
   // biome-ignore lint/complexity/noArguments: without arguments, none are collected in an array
   const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, arguments.length === 1 ? NO_ARGS : args);
   greenlet.start();
@@ -51,8 +51,7 @@ export function spawnLater<A extends unknown[], R>(
   ...args: A
 ): Greenlet<Awaited<R>>;
 export function spawnLater(seconds: Seconds, fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
-  if (typeof fn !== 'function')
-    throw new TypeError(`spawnLater(seconds, fn): expected a function, got ${describe(fn)}`);
+  needFunction('spawnLater(seconds, fn)', fn);
   const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, args.length === 0 ? NO_ARGS : args);
   greenlet.startLater(seconds);
   return greenlet;
@@ -65,7 +64,7 @@ export function spawnLater(seconds: Seconds, fn: (...args: any[]) => any, ...arg
 export function spawnRaw<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): RawGreenlet;
 export function spawnRaw<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): RawGreenlet;
 export function spawnRaw(fn: (...args: any[]) => unknown, ...args: unknown[]): RawGreenlet {
-  if (typeof fn !== 'function') throw new TypeError(`spawnRaw(fn): expected a function, got ${describe(fn)}`);
+  needFunction('spawnRaw(fn)', fn);
   const hub = hubHere();
   const raw = new RawGreenlet(fn as RawRun, hub, hub);
   if (hub.slices !== null) raw.$extras().context = hub.slices.captureFor(raw);
@@ -82,8 +81,7 @@ function startRaw(raw: RawGreenlet, args: unknown[]): void {
  * @see `gevent.kill`, the source.
  */
 export function kill(greenlet: RawGreenlet, exception: unknown = GreenletExit): void {
-  if (!(greenlet instanceof RawGreenlet))
-    throw new TypeError(`kill(greenlet): expected a greenlet, got ${describe(greenlet)}`);
+  if (!(greenlet instanceof RawGreenlet)) throw wrongType('kill(greenlet)', 'a greenlet', greenlet);
   if (greenlet instanceof Greenlet) {
     if (!greenlet.dead) greenlet.$shoot(killer(exception));
     return;
@@ -109,7 +107,7 @@ export function killall(greenlets: Iterable<RawGreenlet>, options: KillOptions =
   const all = [...greenlets];
   for (const greenlet of all) {
     if (!(greenlet instanceof RawGreenlet)) {
-      throw new TypeError(`killall(greenlets): expected greenlets, got ${describe(greenlet)}`);
+      throw wrongType('killall(greenlets)', 'greenlets', greenlet);
     }
   }
   killer(exception);
@@ -245,9 +243,7 @@ export function signalHandler<A extends unknown[]>(
   handler: (...args: A) => unknown,
   ...args: A
 ): SignalHandler {
-  if (typeof handler !== 'function') {
-    throw new TypeError(`signalHandler(signal, handler): expected a function, got ${describe(handler)}`);
-  }
+  needFunction('signalHandler(signal, handler)', handler);
   const hub = hubHere();
   const watcher = hub.loop.signal(signal, { ref: false });
   watcher.start(() => {

@@ -1,6 +1,6 @@
 // withTimeout, defer, use: a block with an end that is kept.
 
-import { describe } from './core/clock.ts';
+import { needFunction, wrongType } from './core/clock.ts';
 import { Framed } from './framed.ts';
 import { type GeneratorBody, Greenlet, type OtherBody } from './gevent-greenlet.ts';
 import { Operation } from './hub/operation.ts';
@@ -57,8 +57,7 @@ export function withTimeout(
   fn: (...args: any[]) => unknown,
   ...args: unknown[]
 ): Operation<any> {
-  if (typeof fn !== 'function')
-    throw new TypeError(`withTimeout(seconds, fn): expected a function, got ${describe(fn)}`);
+  needFunction('withTimeout(seconds, fn)', fn);
   let seconds: Limit = limit as Limit;
   let fallback: { value: unknown } | null = null;
   if (
@@ -116,7 +115,7 @@ class Defer extends Operation<void> {
  * @throws TypeError if `fn` is not a function, or outside a Greenlet
  */
 export function defer(fn: () => unknown): Operation<void> {
-  if (typeof fn !== 'function') throw new TypeError(`defer(fn): expected a function, got ${describe(fn)}`);
+  needFunction('defer(fn)', fn);
   return new Defer(fn);
 }
 
@@ -163,7 +162,7 @@ export function use<T extends Resource>(resource: T): Operation<T> {
     typeof any !== 'object' ||
     ![any[Symbol.asyncDispose], any[Symbol.dispose], any.close].some((end) => typeof end === 'function')
   ) {
-    throw new TypeError(`use(resource): expected something disposable or with close(), got ${describe(resource)}`);
+    throw wrongType('use(resource)', 'something disposable or with close()', resource);
   }
   return new Use(resource);
 }

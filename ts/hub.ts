@@ -1,7 +1,7 @@
 // Entry `gevent-wasm/hub`: hubs, the loop, and gevent's Waiter.
 
 import { config } from './config.ts';
-import { describe } from './core/clock.ts';
+import { wrongType } from './core/clock.ts';
 import type { Core } from './core/contract.ts';
 import { createReleaseCore } from './core/wasm.ts';
 import { GeventError } from './exceptions.ts';
@@ -48,8 +48,7 @@ export function createHub(options: CreateHubOptions = {}): Hub {
  * @see `gevent.hub.set_hub`, the source.
  */
 export function setHub(hub: Hub | null): void {
-  if (hub !== null && !(hub instanceof Hub))
-    throw new TypeError(`setHub(hub): expected a Hub or null, got ${describe(hub)}`);
+  if (hub !== null && !(hub instanceof Hub)) throw wrongType('setHub(hub)', 'a Hub or null', hub);
   replaceThreadHub(hub);
 }
 

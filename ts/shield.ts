@@ -1,6 +1,6 @@
 // shield: a section that kill and Timeout do not cut short. See hub/shielding.ts for who holds back what.
 
-import { describe } from './core/clock.ts';
+import { needFunction } from './core/clock.ts';
 import { Framed, makeOn } from './framed.ts';
 import type { GeneratorBody, Greenlet, OtherBody } from './gevent-greenlet.ts';
 import { debugging } from './hub/current.ts';
@@ -136,6 +136,6 @@ class Shield<T> extends Framed<T> {
 export function shield<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Operation<R>;
 export function shield<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Operation<Awaited<R>>;
 export function shield(fn: (...args: any[]) => unknown, ...args: unknown[]): Operation<any> {
-  if (typeof fn !== 'function') throw new TypeError(`shield(fn): expected a function, got ${describe(fn)}`);
+  needFunction('shield(fn)', fn);
   return new Shield(fn, args);
 }

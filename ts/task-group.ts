@@ -3,7 +3,7 @@
 //   T1  nobody outlives the scope: whatever ends it (a result, a failure, a kill, a Timeout) ends its greenlets first
 //   T2  an error is told once: it is among the errors of the AggregateError, or, if something else is raised, reported
 
-import { describe } from './core/clock.ts';
+import { describe, needFunction } from './core/clock.ts';
 import { Event } from './event.ts';
 import { GeventError, GreenletExit, isControl } from './exceptions.ts';
 import { Framed } from './framed.ts';
@@ -66,8 +66,7 @@ export class TaskGroup {
    * @throws AggregateError of what failed; a control exception that left `body`, such as its own Timeout, as it is
    */
   static run<R>(body: (group: TaskGroup) => R, options: TaskGroupOptions = {}): Operation<ResultOf<R>> {
-    if (typeof body !== 'function')
-      throw new TypeError(`TaskGroup.run(body): expected a function, got ${describe(body)}`);
+    needFunction('TaskGroup.run(body)', body);
     const group = new TaskGroup(options);
     return new Framed('TaskGroup', () => group.#scope(body));
   }
@@ -79,7 +78,7 @@ export class TaskGroup {
   spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
   spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
   spawn(fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
-    if (typeof fn !== 'function') throw new TypeError(`spawn(fn): expected a function, got ${describe(fn)}`);
+    needFunction('spawn(fn)', fn);
     if (this.#closed || this.#ending) {
       throw new GeventError(
         'GEVENT_TASK_GROUP_CLOSED',

@@ -1,11 +1,11 @@
 // Timeout: an exception that arrives in the greenlet that started it, unless it is cancelled first.
 
-import { describe, type Seconds, toMs } from './core/clock.ts';
+import { type Seconds, toMs } from './core/clock.ts';
 import { Kind, NIL, Priority } from './core/contract.ts';
 import { ControlException, GeventError } from './exceptions.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
-import { disarm } from './hub/loop.ts';
+import { checkPriority, disarm } from './hub/loop.ts';
 import { Fired, type Fires } from './hub/protocol.ts';
 import { exceptionFrom, type RawGreenlet, waitingGreenlet } from './hub/raw.ts';
 import { moment, takeBack } from './hub/shielding.ts';
@@ -241,10 +241,7 @@ function secondsOf(seconds: Seconds | null | undefined): number | null {
 }
 
 function stateOf({ priority = -1, ref = true }: TimeoutOptions): number {
-  if (!Number.isInteger(priority) || priority < -2 || priority > 2) {
-    throw new RangeError(`Timeout(priority): expected an integer from -2 to 2, got ${describe(priority)}`);
-  }
-  return (2 - priority) | (ref ? 0 : UNREF);
+  return (2 - checkPriority('Timeout(priority)', priority)) | (ref ? 0 : UNREF);
 }
 
 /** A number of seconds (or none), or a Timeout with an exception of its own: what waiting calls take. */

@@ -1,6 +1,6 @@
 // until(promise): the bridge from the platform's promises into greenlets.
 
-import { describe } from './core/clock.ts';
+import { wrongType } from './core/clock.ts';
 import { ForeignWait } from './foreign.ts';
 import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';
@@ -92,10 +92,9 @@ export function until<T>(promise: PromiseLike<T>, options?: { late?: (value: T) 
     (typeof promise !== 'object' && typeof promise !== 'function') ||
     typeof promise.then !== 'function'
   ) {
-    throw new TypeError(`until(promise): expected a promise or thenable, got ${describe(promise)}`);
+    throw wrongType('until(promise)', 'a promise or thenable', promise);
   }
   const { late = null } = options ?? {};
-  if (late !== null && typeof late !== 'function')
-    throw new TypeError(`until(late): expected a function, got ${describe(late)}`);
+  if (late !== null && typeof late !== 'function') throw wrongType('until(late)', 'a function', late);
   return new Until(promise, late);
 }

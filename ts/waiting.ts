@@ -1,6 +1,6 @@
 // wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
 
-import { describe } from './core/clock.ts';
+import { describe, wrongRange, wrongType } from './core/clock.ts';
 import { collectEnd, Greenlet, type SoleCollector } from './gevent-greenlet.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
@@ -28,16 +28,14 @@ export interface JoinallOptions extends WaitOptions {
 function checkCount(count: number | undefined | null, where: string): number {
   if (count === undefined || count === null) return Infinity;
   if (!Number.isInteger(count) || count < 1) {
-    throw new RangeError(`${where}: expected count to be an integer from 1, got ${describe(count)}`);
+    throw wrongRange(where, 'count to be an integer from 1', count);
   }
   return count;
 }
 
 function checkAll(objects: Iterable<unknown>, where: string): Linkable[] {
   if (objects === null || typeof objects !== 'object' || typeof objects[Symbol.iterator] !== 'function') {
-    throw new TypeError(
-      `${where}: expected an iterable of greenlets or other linkable objects, got ${describe(objects)}`,
-    );
+    throw wrongType(where, 'an iterable of greenlets or other linkable objects', objects);
   }
   const all = [...objects] as Linkable[];
   for (let i = 0; i < all.length; ++i) {

@@ -49,7 +49,7 @@ export function toMs(seconds: Seconds, where: string): number {
   if (typeof seconds === 'object' && seconds !== null && typeof seconds.total === 'function') {
     return seconds.total('milliseconds');
   }
-  throw new TypeError(`${where}: expected a number of seconds or a Temporal.Duration, got ${describe(seconds)}`);
+  throw wrongType(where, 'a number of seconds or a Temporal.Duration', seconds);
 }
 
 /** Like `toMs`, for waits that cannot be negative. */
@@ -73,4 +73,19 @@ export function describe(value: unknown): string {
   } catch {
     return 'an object';
   }
+}
+
+/** The error for an argument of a wrong type. `where` names the function and the argument: `spawn(fn)`. */
+export function wrongType(where: string, expected: string, got: unknown): TypeError {
+  return new TypeError(`${where}: expected ${expected}, got ${describe(got)}`);
+}
+
+/** The error for an argument out of its range. */
+export function wrongRange(where: string, expected: string, got: unknown): RangeError {
+  return new RangeError(`${where}: expected ${expected}, got ${describe(got)}`);
+}
+
+/** Refuse what is no function. */
+export function needFunction(where: string, given: unknown): void {
+  if (typeof given !== 'function') throw wrongType(where, 'a function', given);
 }

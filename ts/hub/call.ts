@@ -1,7 +1,7 @@
 // call(fn, ...args): a frame on the greenlet's own stack instead of the JavaScript engine's. Resuming through a chain of
 // live `yield*` costs 18 ns a level; frames kept here cost nothing while they wait, and depth is bounded by memory alone.
 
-import { describe } from '../core/clock.ts';
+import { wrongType } from '../core/clock.ts';
 import { isControl } from '../exceptions.ts';
 import { active, debugging } from './current.ts';
 import type { Hub } from './hub.ts';
@@ -56,7 +56,7 @@ class Call<T> extends SingleUse<T> {
  * @throws TypeError if `fn` is not a function
  */
 export function call<A extends unknown[], T>(fn: (...args: A) => Generator<Park, T, any>, ...args: A): Call<T> {
-  if (typeof fn !== 'function') throw new TypeError(`call(fn): expected a generator function, got ${describe(fn)}`);
+  if (typeof fn !== 'function') throw wrongType('call(fn)', 'a generator function', fn);
   return new Call(fn, args);
 }
 

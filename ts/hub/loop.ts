@@ -2,7 +2,7 @@
 // nothing may block. Callbacks and timers are slots of the core; prepare, check and idle watchers are called by the hub
 // between the phases of a turn; async and signal watchers queue themselves as callbacks.
 
-import { describe, type Seconds, toMs } from '../core/clock.ts';
+import { describe, needFunction, type Seconds, toMs, wrongRange, wrongType } from '../core/clock.ts';
 import { Counter, Kind, NIL, Place } from '../core/contract.ts';
 import { GeventError } from '../exceptions.ts';
 import { platformTimers } from './host.ts';
@@ -77,9 +77,10 @@ export class Callback implements Fires<Hub> {
   }
 }
 
-function checkPriority(priority: number): number {
+/** `priority`, if it is an integer from -2 to 2. */
+export function checkPriority(where: string, priority: number): number {
   if (!Number.isInteger(priority) || priority < -2 || priority > 2) {
-    throw new RangeError(`priority: expected an integer from -2 to 2, got ${describe(priority)}`);
+    throw wrongRange(where, 'an integer from -2 to 2', priority);
   }
   return priority;
 }
@@ -101,7 +102,7 @@ export abstract class Watcher {
   constructor(loop: Loop, ref: boolean, priority: number | null | undefined) {
     this.loop = loop;
     this.#ref = ref;
-    this.#priority = checkPriority(priority ?? 0);
+    this.#priority = checkPriority('priority', priority ?? 0);
   }
 
   abstract get active(): boolean;
@@ -132,15 +133,13 @@ export abstract class Watcher {
   }
 
   set priority(priority: number) {
-    checkPriority(priority);
+    checkPriority('priority', priority);
     if (this.active) throw new GeventError('GEVENT_WATCHER_ACTIVE', 'cannot set the priority of an active watcher');
     this.#priority = priority;
   }
 
   start(callback: AnyFunction, ...args: unknown[]): void {
-    if (typeof callback !== 'function') {
-      throw new TypeError(`${this.$kind}.start(callback): expected a function, got ${describe(callback)}`);
-    }
+    if (typeof callback !== 'function') throw wrongType(`${this.$kind}.start(callback)`, 'a function', callback);
     this.$open();
     if (this.active) this.stop();
     this.$set(callback, args);
@@ -236,7 +235,7 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
     super(loop, ref, priority);
     this.#afterMs = toMs(after, 'timer(after)');
     this.#repeatMs = toMs(repeat, 'timer(repeat)');
-    if (this.#repeatMs < 0) throw new RangeError(`timer(repeat): expected 0 or more seconds, got ${describe(repeat)}`);
+    if (this.#repeatMs < 0) throw wrongRange('timer(repeat)', '0 or more seconds', repeat);
   }
 
   get $kind(): string {
@@ -285,9 +284,7 @@ export class TimerWatcher extends Watcher implements Fires<Hub> {
 
   /** Arm again, `repeat` seconds from now. */
   again(callback: AnyFunction, ...args: unknown[]): void {
-    if (typeof callback !== 'function') {
-      throw new TypeError(`timer.again(callback): expected a function, got ${describe(callback)}`);
-    }
+    needFunction('timer.again(callback)', callback);
     this.$open();
     this.stop();
     if (this.#repeatMs === 0) return;
@@ -447,7 +444,7 @@ export function signalName(signal: string | number): string {
   if (typeof signal === 'number') {
     for (const name in names) if (names[name] === signal) return name;
   }
-  throw new RangeError(`signal: expected a name such as 'SIGTERM' or its number, got ${describe(signal)}`);
+  throw wrongRange('signal', "a name such as 'SIGTERM' or its number", signal);
 }
 
 export interface WatcherOptions {
@@ -496,7 +493,7 @@ export class Loop {
 
   /** Queue `fn(...args)` behind all that is ready; it runs in the hub's context, in this turn if the loop runs. */
   runCallback(fn: AnyFunction, ...args: unknown[]): Callback {
-    if (typeof fn !== 'function') throw new TypeError(`runCallback(fn): expected a function, got ${describe(fn)}`);
+    needFunction('runCallback(fn)', fn);
     return new Callback(this.$hub, fn, args);
   }
 

@@ -9,7 +9,7 @@
 // A raw greenlet holds a slot of the core only while it waits for the hub, so that one that is dropped in a switch is plain
 // garbage. A gevent Greenlet holds one from start to end.
 
-import { describe } from '../core/clock.ts';
+import { describe, wrongType } from '../core/clock.ts';
 import { NIL } from '../core/contract.ts';
 import { GreenletError, GreenletExit } from '../exceptions.ts';
 import { active, carriedGreenlet, debugging, greenletOfContext, threadHub } from './current.ts';
@@ -90,7 +90,7 @@ export class RawGreenlet {
    */
   constructor(run?: RawRun | null, parent?: RawGreenlet | null, hub?: Hub | null) {
     if (parent !== undefined && parent !== null && !(parent instanceof RawGreenlet)) {
-      throw new TypeError(`greenlet(run, parent): expected a greenlet as parent, got ${describe(parent)}`);
+      throw wrongType('greenlet(run, parent)', 'a greenlet as parent', parent);
     }
     this.$run = run ?? null;
     if (hub === undefined) {
@@ -115,7 +115,7 @@ export class RawGreenlet {
 
   set parent(parent: RawGreenlet) {
     if (!(parent instanceof RawGreenlet)) {
-      throw new TypeError(`parent: expected a greenlet, got ${describe(parent)}`);
+      throw wrongType('parent', 'a greenlet', parent);
     }
     for (let g: RawGreenlet | null = parent; g !== null; g = g.parent) {
       if (g === this) throw new RangeError('cyclic parent chain');

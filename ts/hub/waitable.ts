@@ -8,7 +8,7 @@
 //   O3  while there is a row, the object's state is the row's word; $open() moves it in, $close() out again
 //   O4  an object whose last waiter left is in hub.leftAlone, once ($alone), or has no row
 
-import { describe } from '../core/clock.ts';
+import { needFunction } from '../core/clock.ts';
 import { Kind } from '../core/contract.ts';
 import { InvalidThreadUseError } from '../exceptions.ts';
 import { active, greenletOfContext, threadHub } from './current.ts';
@@ -99,7 +99,7 @@ export abstract class Waitable extends Rowed {
    * from inside this call. It must not block. Linked twice it is called once.
    */
   rawlink(callback: (source: this) => void): void {
-    if (typeof callback !== 'function') throw new TypeError(`rawlink: expected a function, got ${describe(callback)}`);
+    needFunction('rawlink', callback);
     const hub = this.$hub ?? active ?? greenletOfContext()?.$hub ?? threadHub();
     const row = this.$rowFor(hub);
     const link = new ObjectLink(this, callback);
