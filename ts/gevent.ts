@@ -3,8 +3,6 @@
 import { needFunction, type Seconds, wrongType } from './core/clock.ts';
 import { GreenletExit, SystemExit } from './exceptions.ts';
 import {
-  CollectLink,
-  type Collector,
   type GeneratorBody,
   Greenlet,
   type KillOptions,
@@ -13,6 +11,7 @@ import {
   type OtherBody,
   SpawnedGreenlet,
 } from './gevent-greenlet.ts';
+import { CollectLink, type Collector } from './greenlet-links.ts';
 import { active, debugging, threadHub, threadHubIfAny } from './hub/current.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';

@@ -9,14 +9,8 @@ import { Event } from './event.ts';
 import { GreenletExit } from './exceptions.ts';
 import { Framed } from './framed.ts';
 import { killall, kill as killRaw } from './gevent.ts';
-import {
-  collectEnd,
-  type GeneratorBody,
-  Greenlet,
-  killer,
-  type OtherBody,
-  type SoleCollector,
-} from './gevent-greenlet.ts';
+import { type GeneratorBody, Greenlet, killer, type OtherBody } from './gevent-greenlet.ts';
+import { collectEnd, type SoleCollector } from './greenlet-links.ts';
 import { debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';

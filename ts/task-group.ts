@@ -8,14 +8,8 @@ import { Event } from './event.ts';
 import { GeventError, GreenletExit, isControl } from './exceptions.ts';
 import { Framed } from './framed.ts';
 import { kill } from './gevent.ts';
-import {
-  collectEnd,
-  type GeneratorBody,
-  Greenlet,
-  type OtherBody,
-  type ResultOf,
-  type SoleCollector,
-} from './gevent-greenlet.ts';
+import { type GeneratorBody, Greenlet, type OtherBody, type ResultOf } from './gevent-greenlet.ts';
+import { collectEnd, type SoleCollector } from './greenlet-links.ts';
 import { debugging } from './hub/current.ts';
 import type { Operation } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';

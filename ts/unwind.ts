@@ -39,3 +39,11 @@ function* unwinding(greenlet: RawGreenlet, deferred: (() => unknown)[]): Generat
     }
   }
 }
+
+const AsyncFunction = (async () => {}).constructor as new () => object;
+
+/** An async function, also one of another realm: what is typed into a REPL is. */
+export function isAsync(fn: unknown): boolean {
+  if (fn instanceof AsyncFunction) return true;
+  return !(fn instanceof Function) && (fn as object).constructor?.name === 'AsyncFunction';
+}

@@ -1,7 +1,8 @@
 // wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
 
 import { describe, wrongRange, wrongType } from './core/clock.ts';
-import { collectEnd, Greenlet, type SoleCollector } from './gevent-greenlet.ts';
+import { Greenlet } from './gevent-greenlet.ts';
+import { collectEnd, type SoleCollector } from './greenlet-links.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
 import { hubHere, limitMs } from './limit.ts';
