@@ -82,16 +82,11 @@ setHubMaker(() => {
 });
 
 export type { Clock } from './core/clock.ts';
+export { Callback } from './hub/callback.ts';
 export { Dump, type Dumped } from './hub/dump.ts';
 export { getHub, Hub, type HubOptions, type Monitor } from './hub/hub.ts';
-export {
-  AsyncWatcher,
-  Callback,
-  Loop,
-  PhaseWatcher,
-  SignalWatcher,
-  TimerWatcher,
-  Watcher,
-  type WatcherOptions,
-} from './hub/loop.ts';
+export { Loop } from './hub/loop.ts';
+export { TimerWatcher } from './hub/timer-watcher.ts';
+export { Watcher, type WatcherOptions } from './hub/watcher.ts';
+export { AsyncWatcher, PhaseWatcher, SignalWatcher } from './hub/watchers.ts';
 export { Waiter } from './waiter.ts';

@@ -5,10 +5,11 @@ import { Kind, NIL, Priority } from './core/contract.ts';
 import { ControlException, GeventError } from './exceptions.ts';
 import { deliver } from './hub/drive.ts';
 import type { Hub } from './hub/hub.ts';
-import { checkPriority, disarm } from './hub/loop.ts';
 import { Fired, type Fires } from './hub/protocol.ts';
 import { exceptionFrom, type RawGreenlet, waitingGreenlet } from './hub/raw.ts';
 import { moment, takeBack } from './hub/shielding.ts';
+import { disarm } from './hub/timer-watcher.ts';
+import { checkPriority } from './hub/watcher.ts';
 // Whoever is loaded first brings the hub along.
 import './hub.ts';
 

@@ -35,12 +35,13 @@ import { after, follow, NOTHING, threw, traced } from './drive.ts';
 import { Dump } from './dump.ts';
 import { type Host, platformHost } from './host.ts';
 import { JoinHub } from './join.ts';
-import { Loop, type Watcher } from './loop.ts';
+import { Loop } from './loop.ts';
 import { later, type Operation, Waiter, WaiterList } from './operation.ts';
 import { type Body, Fired, type Fires, isBody, type Park, RESUME } from './protocol.ts';
 import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
 import { WaitFor } from './wait-for.ts';
 import type { Rowed } from './waitable.ts';
+import type { Watcher } from './watcher.ts';
 
 const { HEAD, TAIL, MASK, BUDGET } = Word;
 

@@ -2,8 +2,8 @@
 
 import { ConcurrentObjectUseError } from '../exceptions.ts';
 import type { Hub } from './hub.ts';
-import type { Watcher } from './loop.ts';
 import { RowWait } from './operation.ts';
+import type { Watcher } from './watcher.ts';
 
 /** Who waits for which watcher. */
 const waits = new WeakMap<Watcher, WaitFor>();

@@ -9,9 +9,9 @@
 import { describe } from '../core/clock.ts';
 import { BlockingSwitchOutError } from '../exceptions.ts';
 import { call } from '../hub/call.ts';
-import type { Watcher } from '../hub/loop.ts';
 import type { Operation } from '../hub/operation.ts';
 import { isBody, type Park } from '../hub/protocol.ts';
+import type { Watcher } from '../hub/watcher.ts';
 import type { Limit } from '../timeout.ts';
 import { isThenable, settle } from '../unwind.ts';
 import { type Address, type AddressFamily, parseAddress } from './address.ts';

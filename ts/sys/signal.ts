@@ -5,7 +5,7 @@ import { isMainThread } from 'node:worker_threads';
 import { describe } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import { signalHandler, type SignalHandler as Watching } from '../gevent.ts';
-import { signalName } from '../hub/loop.ts';
+import { signalName } from '../hub/watchers.ts';
 import { hubHere } from '../limit.ts';
 import { OSError } from '../net/errors.ts';
 // For whoever imports only this: the hub of the thread.

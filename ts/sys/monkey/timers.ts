@@ -10,10 +10,11 @@
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
 import { NIL, Priority } from '../../core/contract.ts';
+import type { Callback } from '../../hub/callback.ts';
 import { contextsInUse, threadHub } from '../../hub/current.ts';
 import type { Hub } from '../../hub/hub.ts';
-import { type Callback, disarm } from '../../hub/loop.ts';
 import { type Body, Fired, type Fires, isBody, type Park } from '../../hub/protocol.ts';
+import { disarm } from '../../hub/timer-watcher.ts';
 
 type AnyFunction = (...args: any[]) => unknown;
 
