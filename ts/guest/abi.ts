@@ -63,7 +63,7 @@ const GREENLETS: readonly [string, Builtin][] = [
           hub.cur === NIL ? -1 : hub.core.handle(hub.cur),
     ),
   ],
-  ['stacks', direct('ii>i', (instance) => (at: number, room: number) => instance.$stacks(at, room))],
+  ['stacks', direct('ii>i', (instance) => (at: number, room: number) => instance.shadows?.write(at, room) ?? 0)],
   // Says all by being imported.
   ['stackless', direct('>', () => () => {})],
   ['alive', plain('d>i', (instance) => (id: number) => (greenletOf(instance, id) === null ? 0 : 1))],

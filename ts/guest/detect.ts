@@ -3,14 +3,18 @@
 import { Emitter } from './emit.ts';
 
 export type BackendName = 'asyncify' | 'wasmfx' | 'jspi';
+export const BACKENDS: readonly BackendName[] = ['asyncify', 'wasmfx', 'jspi'];
 
 /** undefined: not looked yet; null: there; else why not. */
 const known: Partial<Record<BackendName, string | null>> = {};
 
 /** Null if the backend can be used here, else why not. */
 export function whyNot(backend: BackendName): string | null {
-  known[backend] ??= backend === 'asyncify' ? probeMemories() : backend === 'jspi' ? probeJspi() : probeWasmfx();
-  return known[backend] as string | null;
+  let why = known[backend];
+  if (why === undefined) {
+    known[backend] = why = backend === 'asyncify' ? probeMemories() : backend === 'jspi' ? probeJspi() : probeWasmfx();
+  }
+  return why;
 }
 
 // Two memories in one module: the frames of guests are in the engine's own.

@@ -6,5 +6,7 @@ export { GuestError, GuestTrap } from './errors.ts';
 export { GuestGreenlet } from './guest-greenlet.ts';
 export { Blocking, blocking, direct, type Imports, type ImportValue } from './imports.ts';
 export { Instance } from './instance.ts';
-export { type Explanation, type LoadOptions, load, Program } from './program.ts';
+export { load } from './load.ts';
+export type { LoadOptions } from './load-options.ts';
+export { type Explanation, Program } from './program.ts';
 export { asyncify, type RewriteOptions } from './rewrite.ts';

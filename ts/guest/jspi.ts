@@ -93,7 +93,7 @@ export class JspiEngine implements Engine {
     const { hub } = this;
     this.running = g;
     hub.held = true;
-    g.instance.$useStack(g);
+    g.instance.shadows?.use(g);
     if (hub.tracer !== null) this.#trace(hub, g);
   }
 
@@ -208,7 +208,7 @@ export class JspiEngine implements Engine {
       if (this.#as(g, () => op.begin(hub, slot))) return this.#as(g, () => op.complete(hub, slot));
       g.$op = op;
       hub.kick();
-      g.instance.$keepStack(g);
+      g.instance.shadows?.keep(g);
       this.#leave(g);
       return new Promise((resolve, reject) => {
         g.$settle = { resolve, reject };

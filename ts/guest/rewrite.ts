@@ -14,8 +14,8 @@ export const SECTION = 'gevent.asyncify';
 const VERSION = 2;
 /** The module that the engine's exports are imported from. */
 export const OURS = 'gevent:engine';
-/** From here on a worker, and the disk. */
-const LARGE = 100_000;
+/** Bytes of a module from which on rewriting takes so long that it is done in a worker, and kept on disk. */
+export const LARGE = 100_000;
 
 const FRAMES = 'frames';
 

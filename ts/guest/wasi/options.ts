@@ -6,7 +6,7 @@ import type { Queue } from '../../joinable.ts';
 import { limitMs } from '../../limit.ts';
 import type { Socket } from '../../net/endpoint.ts';
 import type { Limit } from '../../timeout.ts';
-import type { LoadOptions } from '../program.ts';
+import type { LoadOptions } from '../load-options.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { FileLike } from './handles.ts';
 import { inMemory, type Opened, type Preopen } from './host.ts';

@@ -13,7 +13,9 @@ import { GuestError } from '../errors.ts';
 import type { GuestGreenlet } from '../guest-greenlet.ts';
 import type { Imports } from '../imports.ts';
 import type { Instance } from '../instance.ts';
-import { check, type GuestSource, type LoadOptions, load, Program } from '../program.ts';
+import { load } from '../load.ts';
+import { checkLoad, type GuestSource, type LoadOptions } from '../load-options.ts';
+import { Program } from '../program.ts';
 import { type Opened, openAll } from './host.ts';
 import { MODULE } from './names.ts';
 import { type RunOptions, Setup, type WasiOptions } from './options.ts';
@@ -52,7 +54,7 @@ function checkSource(source: WasiSource, options: LoadOptions, what: string): vo
     if (loaded.has(source)) return;
     throw new TypeError(`${what}(source): expected bytes, or what loadWasi() gave, got ${source} of load()`);
   }
-  const bytes = check(source, options);
+  const bytes = checkLoad(source, options);
   if (bytes instanceof Uint8Array && bytes[4] === 0x0d && bytes[6] === 0x01) {
     throw new GuestError(
       'GEVENT_GUEST_MALFORMED',
