@@ -279,8 +279,6 @@ export class Greenlet<T = any> extends RawGreenlet {
   $ended(): void {
     const hub = this.$hub;
     const more = this.$more;
-    // Operations that an async body left behind, one of them perhaps in its own slot: nobody will hear of them.
-    if (more !== null && more.waiters !== null) while (more.waiters.first !== null) more.waiters.first.$drop(hub);
     this.$state = State.DEAD;
     const slot = this.$slot;
     const collector = this.$collector;
@@ -756,6 +754,8 @@ function startAsync(hub: Hub, greenlet: Greenlet, run: RawRun): number {
   hub.cur = NIL;
   const ended = (outcome: unknown, ok: boolean): void => {
     hub.asyncBodies.delete(greenlet);
+    // What it left behind, in its own slot perhaps: nobody will hear of it.
+    for (let left = greenlet.$firstWaiter(); left !== null; left = greenlet.$firstWaiter()) left.$drop(hub);
     concluded(hub, greenlet, ok, outcome);
     hub.kick();
   };

@@ -390,7 +390,7 @@ export function deliver(hub: Hub, g: RawGreenlet, error: unknown, since = 0): vo
 /** An async body hears of it in its oldest pending operation, or else in its next one; its signal aborts at once. */
 function deliverAsync(hub: Hub, g: RawGreenlet, error: unknown): null {
   const more = g.$extras();
-  const first = more.waiters?.first ?? null;
+  const first = g.$firstWaiter();
   if (first !== null) first.$throw(hub, error);
   else {
     more.pendingErrors ??= [];

@@ -110,7 +110,7 @@ function entriesOf(hub: Hub): Dumped[] {
     if (g === null) continue;
     if (g.$state === State.QUEUED) entries.push(entry(hub, g, 'new', slot, null));
     else if (hub.asyncBodies.has(g)) {
-      const first = g.$more?.waiters?.first ?? null;
+      const first = g.$firstWaiter();
       entries.push(entry(hub, g, first === null ? 'foreign' : 'waiting', first?.slot ?? NIL, first?.op ?? null));
     } else if (g.$state === State.SWITCHED) entries.push(entry(hub, g, 'switched', NIL, null));
     else entries.push(entry(hub, g, slot === hub.cur ? 'running' : 'waiting', slot, null));
@@ -174,9 +174,10 @@ function blockers(hub: Hub, g: RawGreenlet, timed: ReadonlySet<RawGreenlet>): Ra
   if (g.dead || timed.has(g) || g.$slot < 0) return [];
   let slot = g.$slot;
   if (hub.asyncBodies.has(g)) {
-    const waiters = g.$more?.waiters ?? null;
-    if (waiters === null || waiters.first === null || waiters.first !== waiters.last) return [];
-    slot = waiters.first.slot;
+    const first = g.$firstWaiter();
+    const others = g.$more?.waiters ?? null;
+    if (first === null || (others !== null && others.last !== null && others.last !== first)) return [];
+    slot = first.slot;
   }
   const row = hub.core.rowOf(slot);
   if (row === NIL || hub.core.deadline(slot) !== Infinity) return [];

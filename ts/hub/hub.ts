@@ -58,6 +58,8 @@ const VIRTUAL_LIMIT = 20_000_000;
 const CLOCK_SHARES = 32;
 /** No BUDGET: the clock has not been read in this slice. Many timers that are due take it below 0. */
 const UNREAD = -0x80000000;
+/** Rounds of continuations that share one reading of the clock, at most. */
+const MAX_ROUNDS = 16;
 /** A shared reading that was off by less is left as it is. */
 const SHARED_GAP_MS = 0.5;
 
@@ -167,6 +169,10 @@ export class Hub extends RawGreenlet {
   #checked: number;
   /** When the slice of the platform's time is over; a change of `switchInterval` counts from the next one on. */
   #sliceEnd = 0;
+  /** The round that runs has not read the clock: those of async bodies are short, and a reading takes as long as two of their switches. */
+  #unread = false;
+  #rounds = 1;
+  #roundsLeft = 0;
   #virtualLeft = VIRTUAL_LIMIT;
   #scheduled = false;
   #draining = false;
@@ -419,7 +425,7 @@ export class Hub extends RawGreenlet {
 
   /** @internal The time, in ms, as of the last reading in this slice. */
   now(): number {
-    return active === this && !this.clock.virtual ? this.#now : this.updateNow();
+    return active === this && !this.#unread && !this.clock.virtual ? this.#now : this.updateNow();
   }
 
   /** @internal Read the clock. */
@@ -428,6 +434,7 @@ export class Hub extends RawGreenlet {
     const now = this.clock.now();
     const before = this.#now;
     this.#now = now;
+    this.#unread = false;
     this.#stamp = this.core.words[BUDGET];
     this.#sharesLeft = this.clock.virtual ? 0 : CLOCK_SHARES;
     if (this.#shared.length > 0) this.#settleShared(now - before);
@@ -586,7 +593,15 @@ export class Hub extends RawGreenlet {
     const { cur, aside } = this;
     this.#draining = true;
     const words = this.core.words;
-    this.#checked = this.updateNow();
+    if (!fresh && this.#roundsLeft > 0 && this.#shared.length === 0 && !this.clock.virtual) {
+      --this.#roundsLeft;
+      this.#unread = true;
+    } else {
+      const before = this.#checked;
+      this.#checked = this.updateNow();
+      this.#rounds = !fresh && this.#checked - before < 0.1 ? Math.min(2 * this.#rounds, MAX_ROUNDS) : 1;
+      this.#roundsLeft = this.#rounds - 1;
+    }
     if (fresh) {
       this.#sliceEnd = this.#now + config.switchInterval * 1000;
       this.#virtualLeft = VIRTUAL_LIMIT;
@@ -809,8 +824,7 @@ export class Hub extends RawGreenlet {
     if (core.counter(Counter.TIMERS) > this.unrefTimers) return false;
     for (const g of this.asyncBodies) {
       // One without a pending operation awaits something we do not know.
-      const first = g.$more?.waiters?.first ?? null;
-      if (first === null) return false;
+      if (g.$firstWaiter() === null) return false;
     }
     return true;
   }

@@ -15,7 +15,7 @@ import { GreenletError, GreenletExit } from '../exceptions.ts';
 import { active, carriedGreenlet, debugging, greenletOfContext, threadHub } from './current.ts';
 import { enterFromHub, enterFromMain } from './drive.ts';
 import type { Hub, Tracer } from './hub.ts';
-import { Operation, reused, WaiterList } from './operation.ts';
+import { Operation, reused, Waiter, WaiterList } from './operation.ts';
 import { ARRIVED, type Body, type Park, RESUME, State, SwitchMessage } from './protocol.ts';
 import type { Bounds, Shielding } from './shielding.ts';
 
@@ -34,7 +34,7 @@ export class Extras {
   callers: (Body | null)[] | null = null;
   /** The name given by the user. */
   name: string | null = null;
-  /** Pending operations of an async body. */
+  /** Pending operations of an async body, but for the one that waits in the body's own slot. */
   waiters: WaiterList | null = null;
   /** Thrown into an async body that was not in an operation: for its next ones. */
   pendingErrors: unknown[] | null = null;
@@ -200,7 +200,18 @@ export class RawGreenlet {
     return this.$more;
   }
 
-  /** @internal Pending operations, if the body is async. */
+  /** @internal The oldest pending operation, if the body is async. */
+  $firstWaiter(): Waiter | null {
+    const slot = this.$slot;
+    if (slot >= 0) {
+      const owner: unknown = this.$hub.owners[slot];
+      if (owner !== this && owner instanceof Waiter) return owner;
+    }
+    const more = this.$more;
+    return more === null || more.waiters === null ? null : more.waiters.first;
+  }
+
+  /** @internal Those that have slots of their own. */
   $waiters(): WaiterList {
     const more = this.$extras();
     more.waiters ??= new WaiterList();
