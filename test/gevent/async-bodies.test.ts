@@ -3,8 +3,9 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from 'vitest';
-import type { Hub } from '../../ts/hub.ts';
+import { createHub, type Hub } from '../../ts/hub.ts';
 import {
+  defer,
   Greenlet,
   GreenletExit,
   getcurrent,
@@ -21,7 +22,7 @@ import {
   wait,
 } from '../../ts/index.ts';
 import { CORES, program, rejected, thrown, told } from '../support/cores.ts';
-import { leftIn, world } from '../support/worlds.ts';
+import { leftIn, smallCore, world } from '../support/worlds.ts';
 
 type Body = Generator<any, any, any>;
 
@@ -36,6 +37,9 @@ const exited = (g: Greenlet<any>): boolean => g.value instanceof GreenletExit;
 function foreign<T = void>() {
   return Promise.withResolvers<T>();
 }
+
+/** All microtasks run, and more. */
+const foreignTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe.each(CORES)('on the %s core', (core) => {
   describe('life and death', () => {
@@ -131,6 +135,24 @@ describe.each(CORES)('on the %s core', (core) => {
       expect([target.hasLinks(), leftIn(hub)]).toEqual([0, {}]);
       await clock.advanceAsync(100);
       expect(log).toEqual([]);
+    });
+
+    test('what it left pending in its own slot is given up before its clean-up runs there', async () => {
+      const { clock, trace, hub, seen } = world(core);
+      spawn(async () => {
+        await sleep(1);
+        await defer(function* () {
+          trace('cleans');
+          yield* sleep(2);
+          trace('cleaned');
+        });
+        sleep(1).then(() => trace('lost'));
+      });
+      await clock.advanceAsync(1);
+      expect(seen()).toEqual(['cleans']);
+      await clock.advanceAsync(10);
+      expect(seen()).toEqual(['cleaned']);
+      expect(leftIn(hub)).toEqual({});
     });
 
     test('getcurrent() has the members of a Greenlet in the body', async () => {
@@ -669,6 +691,42 @@ describe.each(CORES)('on the %s core', (core) => {
       g.rawlink(() => log.push('link'));
       await clock.advanceAsync(1);
       expect(log).toEqual([0, 1, 2, 3, 'link']);
+    });
+
+    test('on a clock that runs: rounds of continuations share readings of it, and who asks for the time reads it', async () => {
+      let nowMs = 0;
+      let readings = 0;
+      const now = () => {
+        ++readings;
+        return nowMs;
+      };
+      const ready: (() => void)[] = [];
+      const soon = (fn: () => void) => void ready.push(fn);
+      const host = { soon, after() {}, cancel() {}, onIdle: () => () => {}, uncaught() {}, print() {} };
+      const hub = createHub({ core: smallCore(core), clock: { virtual: false, now }, host });
+      const gaps: number[] = [];
+      const rounds = 300;
+      const g = hub.spawn(async () => {
+        for (let i = 0; i < rounds; i++) {
+          await sleep(0);
+          nowMs += 0.001;
+        }
+      });
+      hub.spawn(function* (): Body {
+        for (let i = 0; i < rounds; i++) {
+          if (i % 3 === 0) gaps.push(nowMs - hub.now());
+          yield* sleep(0);
+        }
+      });
+      for (let turns = 0; turns < 100 && !g.ready(); ++turns) {
+        ready.shift()?.();
+        await foreignTurn();
+      }
+      expect(g.ready()).toBe(true);
+      expect(gaps).toEqual(new Array(rounds / 3).fill(0));
+      expect(readings).toBeLessThan(rounds / 2);
+      expect(leftIn(hub)).toEqual({});
+      hub.destroy();
     });
 
     test('advance() is refused while an async body has to run, and says what to use', async () => {
