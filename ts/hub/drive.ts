@@ -59,7 +59,9 @@ export function follow(hub: Hub, g: RawGreenlet | null, error: unknown): void {
         const body = greenlet.$top as Body;
         enter(hub, greenlet);
         hub.reply = RESUME;
-        result = hub.slices === null ? resume(body, sent, thrown) : hub.slices.run(greenlet, body, sent, thrown);
+        // Not by way of resume(): a frame that an exception only passes through is never compiled, and costs 100 ns on its way.
+        if (hub.slices !== null) result = hub.slices.run(greenlet, body, sent, thrown);
+        else result = thrown === NOTHING ? resumeBody.call(body, sent) : throwInBody.call(body, thrown);
       }
     } catch (e) {
       if (hub.cur === NIL) greenlet = hub.aside;

@@ -74,10 +74,8 @@ export abstract class Operation<T> implements PromiseLike<T> {
 
   /** @internal Something was thrown into the waiting body. */
   throw(error: unknown): IteratorResult<Park, T> {
-    const hub = active;
-    if (hub === null) throw error;
-    this.abandon(hub, hub.cur);
-    const caught = this.$caught(hub, error);
+    // V8 never compiles a function that only ever ends by throwing, so what there is to do is done by another.
+    const caught = interrupted(this, error);
     if (caught === null) throw error;
     return { done: true, value: caught.value };
   }
@@ -104,6 +102,13 @@ export abstract class Operation<T> implements PromiseLike<T> {
     waiter.start(hub);
     return waiter as Pending<A | B>;
   }
+}
+
+function interrupted<T>(op: Operation<T>, error: unknown): { value: T } | null {
+  const hub = active;
+  if (hub === null) return null;
+  op.abandon(hub, hub.cur);
+  return op.$caught(hub, error);
 }
 
 /** What `then` gives: it can be chained and awaited. */
