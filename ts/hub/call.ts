@@ -78,8 +78,12 @@ function withCallers(error: unknown, from: (...args: any[]) => unknown): unknown
     (line) => !line.includes('(<anonymous>)'),
   );
   try {
-    // What stands between the body that threw and its caller is this library's loop.
-    const inner = error.stack.split('\n').filter((line) => !line.includes(LIBRARY));
+    // What stands between the body that threw and its caller is this library's loop; below that, whoever had it run.
+    const thrown = error.stack.split('\n');
+    const loop = thrown.findIndex(
+      (line, i) => i > 0 && line.includes(LIBRARY) && thrown[i - 1].includes('(<anonymous>)'),
+    );
+    const inner = thrown.slice(0, loop === -1 ? thrown.length : loop).filter((line) => !line.includes(LIBRARY));
     error.stack = `${inner.join('\n')}\n${callers.join('\n')}`;
   } catch {
     // A frozen error keeps the stack it has.
