@@ -296,6 +296,8 @@ export class Greenlet<T = any> extends RawGreenlet {
     if (more !== null) {
       more.callers = null;
       more.pendingErrors = null;
+      // Begun while its clean-up ran.
+      if (more.waiters !== null) while (more.waiters.first !== null) more.waiters.first.$drop(hub);
       if (more.deadline !== null) more.deadline.$end();
       if (this.$cutShort()) this.$abort(this.$result);
       more.locals = null;

@@ -155,6 +155,37 @@ describe.each(CORES)('on the %s core', (core) => {
       expect(leftIn(hub)).toEqual({});
     });
 
+    test('what it left in the platform may begin to wait while its clean-up waits in its slot', async () => {
+      const { clock, trace, hub, seen } = world(core);
+      const { promise, resolve } = foreign();
+      async function straggler() {
+        await promise;
+        trace('straggles');
+        await sleep(1);
+        trace('straggled');
+        await sleep(10);
+        trace('lost');
+      }
+      spawn(async () => {
+        await defer(function* () {
+          trace('cleans');
+          yield* sleep(2);
+          trace('cleaned');
+        });
+        void straggler();
+        await sleep(1);
+      });
+      await clock.advanceAsync(1);
+      resolve();
+      await clock.advanceAsync(1);
+      expect(seen()).toEqual(['cleans', 'straggles', 'straggled']);
+      await clock.advanceAsync(1);
+      expect(seen()).toEqual(['cleaned']);
+      await clock.advanceAsync(20);
+      expect(seen()).toEqual([]);
+      expect(leftIn(hub)).toEqual({});
+    });
+
     test('getcurrent() has the members of a Greenlet in the body', async () => {
       const { clock, log } = world(core);
       const g = spawn(async (word: string) => {

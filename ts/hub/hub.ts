@@ -58,8 +58,8 @@ const VIRTUAL_LIMIT = 20_000_000;
 const CLOCK_SHARES = 32;
 /** No BUDGET: the clock has not been read in this slice. Many timers that are due take it below 0. */
 const UNREAD = -0x80000000;
-/** Rounds of continuations that share one reading of the clock, at most. */
-const MAX_ROUNDS = 16;
+/** Rounds of continuations that share one reading of the clock, at most: so many may be slow before it is noticed. */
+const MAX_ROUNDS = 8;
 /** A shared reading that was off by less is left as it is. */
 const SHARED_GAP_MS = 0.5;
 

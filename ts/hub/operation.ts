@@ -257,8 +257,8 @@ export class Waiter implements Fires<Hub>, Pending<any> {
     const pending = owner === null ? hub.takeMainError() : owner.$takeError();
     if (pending !== null) return this.#failLater(pending.error);
     try {
-      // Not in its first slice: there the slot is the running greenlet's.
-      if (owner !== null && active === null && owner.$slot >= 0 && owner.$firstWaiter() === null) {
+      // Not in its first slice: there the slot is the running greenlet's. Nor behind its end, while its clean-up waits there.
+      if (owner !== null && active === null && owner.$ownSlotIsFree()) {
         this.slot = owner.$slot;
         hub.owners[this.slot] = this;
       } else this.slot = hub.take(Kind.WAITER, this);

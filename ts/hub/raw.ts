@@ -211,6 +211,12 @@ export class RawGreenlet {
     return more === null || more.waiters === null ? null : more.waiters.first;
   }
 
+  /** @internal Nothing waits in the slot of this async body, nor for it. */
+  $ownSlotIsFree(): boolean {
+    const slot = this.$slot;
+    return slot >= 0 && this.$hub.bodies[slot] === null && this.$firstWaiter() === null;
+  }
+
   /** @internal Those that have slots of their own. */
   $waiters(): WaiterList {
     const more = this.$extras();
