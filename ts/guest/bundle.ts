@@ -4,11 +4,13 @@
 //   gevent:core gevent:js   what the engine imports       engine:…   what it exports, in the merged module
 //   gevent:bundle           section: what was known of the guest before
 
+import { withCustom, withNames } from './edit.ts';
 import { CORE, ENGINE, JS } from './engine.ts';
 import { engineBytes } from './engines.ts';
 import { GuestError } from './errors.ts';
-import { readShape, type Shape, type StackPointer, withCustom, withNames, withStackPointer } from './read.ts';
+import { readShape, type Shape } from './read.ts';
 import { asyncify, compile, OURS, type RewriteOptions, rewritten, SECTION } from './rewrite.ts';
+import { type StackPointer, withStackPointer } from './stack-pointer.ts';
 
 const BUNDLE = 'gevent:bundle';
 const VERSION = 1;

@@ -12,8 +12,9 @@ import { Blocking, type Imports } from './imports.ts';
 import { Instance } from './instance.ts';
 import { checkLoad, type GuestSource, type LoadOptions, limitsOf } from './load-options.ts';
 import { Program } from './program.ts';
-import { readShape, type Shape, withStackPointer } from './read.ts';
+import { readShape, type Shape } from './read.ts';
 import { asyncify, compile, withOurExports } from './rewrite.ts';
+import { withStackPointer } from './stack-pointer.ts';
 import { refuseSwitch } from './switches.ts';
 
 /**

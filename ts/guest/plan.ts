@@ -3,7 +3,7 @@
 import { describe } from '../core/clock.ts';
 import { builtinOf } from './abi.ts';
 import { riskOf } from './choose.ts';
-import { Extern, type Signature, Type } from './emit.ts';
+import { Extern, type Signature, sameSignature, Type } from './emit.ts';
 import { GuestError } from './errors.ts';
 import { Blocking, type Imports, type ImportValue, isDirect, isExported, Yielding } from './imports.ts';
 import type { Instance } from './instance.ts';
@@ -96,10 +96,6 @@ export function planImports(program: Program, given: Imports, instance: Instance
     }
   }
   return { functions, before, behind };
-}
-
-function sameSignature(a: Signature, b: Signature): boolean {
-  return String([a.params, a.results]) === String([b.params, b.results]);
 }
 
 /** The error of an import that nobody supplies. */

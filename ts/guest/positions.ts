@@ -9,6 +9,7 @@
 //
 // Instructions are decoded only in functions that mention D. What is met and not known leaves the module as it was, as null.
 
+import { joined } from './bytes.ts';
 import { Code } from './code.ts';
 import { leb } from './emit.ts';
 
@@ -44,13 +45,7 @@ export function positions(bytes: Uint8Array, data: number, frames: number): Uint
     }
     parts.push(new Uint8Array([SECTION, ...leb(made.reduce((sum, part) => sum + part.length, 0))]), ...made);
   }
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return joined(parts);
 }
 
 const SECTION = 10;

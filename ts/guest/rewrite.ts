@@ -1,12 +1,15 @@
-// Rewriting a guest for the asyncify backend, by Binaryen, which is loaded when it is first needed and nowhere else. Large
-// modules are rewritten in a worker, and kept on disk, since theirs takes seconds.
+// Rewriting a guest for the asyncify backend. Large modules are rewritten in a worker, and kept on disk, since theirs takes seconds.
 
 import { ABI } from './abi.ts';
+import { inThread, inWorker, refused, type Work } from './binaryen.ts';
+import { joined } from './bytes.ts';
+import { withCustom, withExports } from './edit.ts';
 import { Extern } from './emit.ts';
 import { GuestError } from './errors.ts';
-import { type Pilot, pilotOf } from './pilot.ts';
+import { diskCache } from './module-cache.ts';
+import { pilotOf } from './pilot.ts';
 import { positions } from './positions.ts';
-import { readShape, type Shape, withCustom, withExports } from './read.ts';
+import { readShape, type Shape } from './read.ts';
 
 /** Names a rewritten module, and what may switch in it. */
 export const SECTION = 'gevent.asyncify';
@@ -92,12 +95,12 @@ export async function asyncify(bytes: Uint8Array, options: RewriteOptions): Prom
   );
   const sp = shape.stackPointer.kind === 'global' ? shape.stackPointer.index : -1;
   const key = await keyOf(bytes, [...blocking, String(sp)]);
-  const remembered = memory.get(key)?.deref();
+  const remembered = recent.get(key)?.deref();
   if (remembered !== undefined) return remembered;
   const store = bytes.length >= LARGE || typeof options.cache === 'string' ? diskCache(options.cache ?? true) : null;
   const kept = store?.read(key) ?? null;
   if (kept !== null) {
-    memory.set(key, new WeakRef(kept));
+    recent.set(key, new WeakRef(kept));
     return kept;
   }
   // Binaryen is harsh to what is no module, and prints what it thinks of it.
@@ -105,13 +108,12 @@ export async function asyncify(bytes: Uint8Array, options: RewriteOptions): Prom
   const input = withOurExports(bytes, shape);
   const work: Work = { blocking, pilot: pilotOf(withOurShape(input, shape)), optimize: true };
   const away = bytes.length >= LARGE && options.here !== true;
-  const rewrite = async (how: Work) =>
-    inPlaces(away ? await inWorker(input, how) : rewriteWith(await binaryen(), input, how));
+  const rewrite = async (how: Work) => inPlaces(await (away ? inWorker(input, how) : inThread(input, how)));
   // What an optimizer makes of the pattern could be more than positions.ts knows; as asyncify writes it, it is known.
   const raw = (await rewrite(work)) ?? (await rewrite({ ...work, optimize: false }));
   if (raw === null) throw refused(new Error('refused: its frames are not written as they should be'));
   const made = withCustom(raw, SECTION, JSON.stringify({ v: VERSION, blocking } satisfies Rewritten));
-  memory.set(key, new WeakRef(made));
+  recent.set(key, new WeakRef(made));
   store?.write(key, made);
   return made;
 }
@@ -127,23 +129,13 @@ export async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssemb
   }
 }
 
-const memory = new Map<string, WeakRef<Uint8Array<ArrayBuffer>>>();
+/** What was made and is still in use somewhere. */
+const recent = new Map<string, WeakRef<Uint8Array<ArrayBuffer>>>();
 
 async function keyOf(bytes: Uint8Array, blocking: readonly string[]): Promise<string> {
   const of = new TextEncoder().encode(`${VERSION} ${blocking.join()} `);
-  const all = new Uint8Array(of.length + bytes.length);
-  all.set(of);
-  all.set(bytes, of.length);
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', all));
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', joined([of, bytes])));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-// ---- Binaryen -------------------------------------------------------------------------------------------------------
-
-interface Work {
-  readonly blocking: readonly string[];
-  readonly pilot: Pilot;
-  readonly optimize: boolean;
 }
 
 /** With the exports that `withOurExports` adds, as the stack pointer was known before. */
@@ -157,201 +149,4 @@ function inPlaces(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | nul
       .imports.filter((it) => it.kind === kind)
       .findIndex((it) => it.name === name);
   return positions(bytes, indexOf(Extern.GLOBAL, '__asyncify_data'), indexOf(Extern.MEMORY, FRAMES));
-}
-
-let loading: Promise<any> | null = null;
-
-function binaryen(): Promise<any> {
-  loading ??= import('binaryen').then(
-    (it) => it.default,
-    (cause: unknown) => {
-      loading = null;
-      throw noBinaryen(cause);
-    },
-  );
-  return loading;
-}
-
-function noBinaryen(cause: unknown): GuestError {
-  return new GuestError(
-    'GEVENT_GUEST_NO_BINARYEN',
-    'the asyncify backend rewrites guests by the package binaryen, which is not there: npm install binaryen, or rewrite ahead of time (npx gevent-wasm asyncify), or use another backend',
-    { cause },
-  );
-}
-
-// Its text is sent to the worker: it may use nothing of this module. Throws a string that says what was refused.
-function rewriteAll(b: any, bytes: Uint8Array, work: Work): Uint8Array<ArrayBuffer> {
-  let module: any;
-  try {
-    module = b.readBinary(bytes);
-  } catch (error) {
-    throw new Error(`malformed: ${error}`);
-  }
-  try {
-    // Compact imports are read by no engine that is shipped.
-    module.setFeatures(b.Features.All & ~(b.Features.CompactImports ?? 0));
-    b.setOptimizeLevel(work.optimize ? 2 : 0);
-    b.setShrinkLevel(work.optimize ? 1 : 0);
-    b.setPassArgument('asyncify-imports', work.blocking.length > 0 ? work.blocking.join(',') : 'gevent.none');
-    b.setPassArgument('asyncify-import-globals', '1');
-    b.setPassArgument('asyncify-memory', '__gevent_frames');
-    module.addMemoryImport('__gevent_frames', 'gevent:engine', 'frames', false);
-    module.addMemoryExport('__gevent_frames', '__gevent_frames');
-    module.runPasses(['asyncify']);
-    for (const name of ['start_unwind', 'stop_unwind', 'start_rewind', 'stop_rewind', 'get_state']) {
-      module.removeExport(`asyncify_${name}`);
-      module.removeFunction(`asyncify_${name}`);
-    }
-    module.removeExport('__gevent_frames');
-    const { pilot } = work;
-    for (const name of ['records', 'core']) {
-      module.addMemoryImport(`gevent:${name}`, 'gevent:engine', name, false);
-    }
-    for (const name of ['cur', 'may', 'base', 'raising']) {
-      module.addGlobalImport(`gevent:${name}`, 'gevent:engine', name, b.i32, true);
-    }
-    for (const name of ['words', 'ring']) {
-      module.addGlobalImport(`gevent:${name}`, 'gevent:engine', name, b.i32, false);
-    }
-    // Texts have `$"@name"` for what is exported by that name.
-    const inside = (name: string) => b.getExportInfo(module.getExport(name)).value as string;
-    const named = (line: string) =>
-      line.replaceAll(/@([^"]+)/g, (_, name) => inside(name).replaceAll(/[\\"]/g, (char) => `\\${char}`));
-    // Two exports may be one function.
-    const declared = new Set<string>();
-    let functions = '';
-    for (const { declaration, text: one } of pilot.added) {
-      declared.add(named(declaration));
-      functions += named(one);
-    }
-    const donor = b.parseText(
-      `(module ${named(pilot.imports)} ${[...declared].join(' ')} ${pilot.yields ?? ''} ${functions})`,
-    );
-    const copy = (from: string, as: string) => {
-      const { vars, body } = b.getFunctionInfo(donor.getFunction(from));
-      module.addFunction(as, b.none, b.none, vars, module.copyExpression(body));
-    };
-    if (pilot.yields !== null) {
-      for (let i = 0; ; ++i) {
-        const found = b.getFunctionInfo(module.getFunctionByIndex(i));
-        if (found.module !== 'gevent' || found.base !== 'yield') continue;
-        module.removeFunction(found.name);
-        module.addFunctionImport('gevent:engine.yield', 'gevent', 'yield', b.none, b.none);
-        copy('gevent:yields', found.name);
-        break;
-      }
-    }
-    for (const { name } of pilot.added) {
-      copy(name, name);
-      module.addFunctionExport(name, name);
-    }
-    donor.dispose();
-    const out = module.emitBinary();
-    return new Uint8Array(out);
-  } catch (error) {
-    throw new Error(`refused: ${error}`);
-  } finally {
-    b.clearPassArguments();
-    module.dispose();
-  }
-}
-
-function rewriteWith(b: any, bytes: Uint8Array, work: Work): Uint8Array<ArrayBuffer> {
-  // Binaryen says on the console what it dislikes; we say it in the error.
-  const said: string[] = [];
-  const { error: before, warn } = console;
-  console.error = console.warn = (...what: unknown[]) => void said.push(what.join(' '));
-  try {
-    return rewriteAll(b, bytes, work);
-  } catch (error) {
-    throw refused(error, said);
-  } finally {
-    console.error = before;
-    console.warn = warn;
-  }
-}
-
-function refused(error: unknown, said: readonly string[] = []): GuestError {
-  const text = error instanceof Error ? error.message : String(error);
-  const why = [text.replace(/^(refused|malformed): /, ''), ...said].join('; ').slice(0, 500);
-  return text.startsWith('malformed')
-    ? new GuestError('GEVENT_GUEST_MALFORMED', `this is no WebAssembly module that can be read: ${why}`, {
-        cause: error,
-      })
-    : new GuestError(
-        'GEVENT_GUEST_NOT_REWRITABLE',
-        `asyncify cannot rewrite this module (tail calls, try_table and locals that are references are beyond it): ${why}. Use backend 'wasmfx' or 'jspi'`,
-        { cause: error },
-      );
-}
-
-async function inWorker(bytes: Uint8Array, work: Work): Promise<Uint8Array<ArrayBuffer>> {
-  const { Worker } = globalThis.process?.getBuiltinModule?.('node:worker_threads') ?? {};
-  if (Worker === undefined) return rewriteWith(await binaryen(), bytes, work);
-  let where: string;
-  try {
-    where = import.meta.resolve('binaryen');
-  } catch (cause) {
-    throw noBinaryen(cause);
-  }
-  const source = `
-    const { parentPort, workerData } = require('node:worker_threads');
-    const rewrite = ${rewriteAll};
-    console.error = console.warn = () => {};
-    import(workerData.where)
-      .then((b) => rewrite(b.default, workerData.bytes, workerData.work))
-      .then((made) => parentPort.postMessage({ made }), (error) => parentPort.postMessage({ error: String(error?.message ?? error) }));
-  `;
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(source, { eval: true, workerData: { where, bytes, work }, execArgv: [] });
-    worker.once('message', (said: { made?: Uint8Array<ArrayBuffer>; error?: string }) => {
-      void worker.terminate();
-      if (said.made !== undefined) resolve(said.made);
-      else reject(refused(new Error(said.error)));
-    });
-    worker.once('error', (error: unknown) => reject(refused(error)));
-    worker.once('exit', () => reject(refused(new Error('refused: the worker ended'))));
-  });
-}
-
-// ---- disk -----------------------------------------------------------------------------------------------------------
-
-interface Store {
-  read(key: string): Uint8Array<ArrayBuffer> | null;
-  write(key: string, bytes: Uint8Array): void;
-}
-
-// Below the user's own cache folder, never in a shared one: whoever can write there decides what code runs.
-function diskCache(where: string | boolean): Store | null {
-  const { process } = globalThis;
-  if (where === false || process?.getBuiltinModule === undefined) return null;
-  const fs = process.getBuiltinModule('node:fs');
-  const path = process.getBuiltinModule('node:path');
-  const os = process.getBuiltinModule('node:os');
-  if (fs === undefined || path === undefined || os === undefined) return null;
-  const home = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache');
-  const folder = typeof where === 'string' ? where : path.join(home, 'gevent-wasm');
-  const file = (key: string) => path.join(folder, `${key}.wasm`);
-  return {
-    read(key) {
-      try {
-        const bytes = new Uint8Array(fs.readFileSync(file(key)));
-        return WebAssembly.validate(bytes) ? bytes : null;
-      } catch {
-        return null;
-      }
-    },
-    write(key, bytes) {
-      try {
-        fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-        // Renamed into place, so that nobody reads half of it.
-        const part = `${file(key)}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-        fs.writeFileSync(part, bytes, { mode: 0o600 });
-        fs.renameSync(part, file(key));
-      } catch {
-        // A cache that cannot be written is only slow.
-      }
-    },
-  };
 }
