@@ -29,6 +29,7 @@ function plugin(inPage: boolean): Plugin {
   const standIns = new Map([
     [join(ROOT, 'test/support/guests.ts'), join(HERE, 'guests.ts')],
     [join(ROOT, 'test/support/cores.ts'), join(HERE, 'cores.ts')],
+    [join(ROOT, 'test/support/real.ts'), join(HERE, 'real.ts')],
   ]);
   return {
     name: 'engines',
@@ -40,7 +41,7 @@ function plugin(inPage: boolean): Plugin {
         it.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'none' }));
         it.onLoad({ filter: /.*/, namespace: 'none' }, () => ({
           contents:
-            'export class AsyncLocalStorage {}; export const execFileSync = null, existsSync = null, mkdtempSync = null, readFileSync = null, rmSync = null, writeFileSync = null, tmpdir = null, join = null;',
+            'export class AsyncLocalStorage {}; export const execFileSync = null, existsSync = null, mkdirSync = null, mkdtempSync = null, readFileSync = null, rmSync = null, symlinkSync = null, writeFileSync = null, tmpdir = null, join = null;',
         }));
       }
       it.onResolve({ filter: /^\./ }, ({ path, resolveDir, importer }) => {
@@ -74,6 +75,8 @@ export async function make(folder: string): Promise<void> {
       entryPoints: {
         suite: join(HERE, 'suite.ts'),
         behaviour: join(ROOT, 'test/guest/behaviour.test.ts'),
+        imports: join(ROOT, 'test/guest/imports.test.ts'),
+        outside: join(ROOT, 'test/guest/outside.test.ts'),
         smoke: join(HERE, 'smoke.ts'),
       },
       bundle: true,

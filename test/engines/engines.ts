@@ -167,4 +167,4 @@ export const ENGINES: readonly Engine[] = [
   inChromium,
 ];
 
-export const CELLS = ['main', 'asyncify', 'wasmfx', 'jspi'] as const;
+export const CELLS = ['main', 'asyncify', 'bundled', 'wasmfx', 'jspi'] as const;

@@ -1,5 +1,5 @@
-// In place of test/support/guests.ts. Text is compiled by Binaryen, which runs in every engine; AssemblyScript and C were compiled by
-// the run that records, which is one of this machine's own Node.
+// In place of test/support/guests.ts. Text is compiled by Binaryen, which runs in every engine; AssemblyScript and C were compiled, and
+// guests bundled with their engine, by the run that records, which is one of this machine's own Node.
 
 import binaryen from 'binaryen';
 import { type BackendName, enableWasmfx, load } from '../../ts/guest/guest.ts';
@@ -24,17 +24,18 @@ export const cannot: string | null = await (async () => {
   if (CELL === 'main') return null;
   if (CELL === 'wasmfx') enableWasmfx();
   try {
-    await load(wat('(module)'), { backend: CELL as BackendName });
+    await load(wat('(module)'), { backend: CELL === 'bundled' ? 'asyncify' : (CELL as BackendName) });
     return null;
   } catch (error) {
     return (error as Error).message;
   }
 })();
 
-export const BACKENDS = (cannot === null ? [CELL] : []) as BackendName[];
+// The run that records compiles for all of them.
+const cells = cannot !== null ? [] : RECORD === null ? [CELL] : ['asyncify', 'bundled'];
 
-/** Bundling needs processes, and what it gives is asyncify’s. */
-export const BUNDLED: readonly 'bundled'[] = [];
+export const BACKENDS = (['asyncify', 'wasmfx', 'jspi'] as const).filter((it) => cells.includes(it));
+export const BUNDLED = (['bundled'] as const).filter((it) => cells.includes(it));
 
 // ---- compilers ------------------------------------------------------------------------------------------------------
 
@@ -46,7 +47,7 @@ const made: Record<string, string> = compilers !== null ? {} : (await import('./
 const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
 function remember(key: string, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  made[key] = btoa(String.fromCharCode(...bytes));
+  made[key] = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
   return bytes;
 }
 
@@ -69,4 +70,14 @@ export async function assembly(source: string, ...flags: string[]): Promise<Uint
 export function c(source: string, ...flags: string[]): Uint8Array<ArrayBuffer> {
   const key = JSON.stringify([source, ...flags]);
   return compilers === null ? recorded(key) : remember(key, compilers.c(source, ...flags));
+}
+
+export async function bundled(
+  bytes: Uint8Array,
+  blocking: readonly string[],
+  stackPointer?: string | number | null,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const sum = bytes.reduce((before, byte) => Math.imul(before ^ byte, 0x01000193), bytes.length);
+  const key = JSON.stringify(['bundled', sum, ...blocking, stackPointer]);
+  return compilers === null ? recorded(key) : remember(key, await compilers.bundled(bytes, blocking, stackPointer));
 }

@@ -18,8 +18,13 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'gevent-engines-'));
   await make(folder);
   // This Node has the compilers: it keeps what they make for the others.
-  const env = { ...process.env, GEVENT_CELL: 'asyncify', GEVENT_RECORD: join(folder, 'made.js') };
-  await promisify(execFile)(process.execPath, [join(folder, 'suite.js')], { env, timeout: 120_000 });
+  const env = {
+    ...process.env,
+    GEVENT_CELL: 'asyncify',
+    GEVENT_RECORD: join(folder, 'made.js'),
+    GEVENT_SDK: join(ROOT, 'asm/guest'),
+  };
+  await promisify(execFile)(process.execPath, [join(folder, 'suite.js')], { env, timeout: 200_000 });
 }, 240_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -5,6 +5,7 @@ import { CELL, IN_PAGE, RECORD } from './parameters.ts';
 import { cases, run } from './vitest.ts';
 
 const NO_CONTEXT = 'browsers have no AsyncLocalStorage';
+const NO_WORLD = 'browsers have neither sockets nor files';
 
 /** Cases that need what the engine has not, by name. */
 const LEFT_OUT: [when: boolean, which: RegExp, why: string][] = [
@@ -28,7 +29,13 @@ async function inTime(it: Promise<void>): Promise<void> {
 
 async function main(): Promise<void> {
   if (cannot !== null) return say({ cannot });
-  await (CELL === 'main' ? import('./smoke.ts') : import('../guest/behaviour.test.ts'));
+  if (CELL === 'main') await import('./smoke.ts');
+  else {
+    await import('../guest/behaviour.test.ts');
+    await import('../guest/imports.test.ts');
+    if (IN_PAGE) say({ name: 'what guests do in the world outside', skipped: NO_WORLD });
+    else await import('../guest/outside.test.ts');
+  }
   for (const it of cases) {
     const out = LEFT_OUT.find(([when, which]) => when && which.test(it.name));
     if (out !== undefined || it.skipped) {

@@ -3,23 +3,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from 'vitest';
 import { settrace } from '../../ts/greenlet.ts';
-import {
-  type BackendName,
-  Blocking,
-  blocking,
-  bundle,
-  GuestGreenlet,
-  GuestTrap,
-  type Instance,
-  type LoadOptions,
-  load,
-  type Program,
-} from '../../ts/guest/guest.ts';
+import { blocking, GuestGreenlet, GuestTrap, type LoadOptions, type Program } from '../../ts/guest/guest.ts';
 import { Greenlet, GreenletExit, getcurrent, joinall, shield, sleep, spawn, Timeout } from '../../ts/index.ts';
 import { Pool } from '../../ts/pool.ts';
 import { Queue } from '../../ts/queue.ts';
 import { rejected, told } from '../support/cores.ts';
 import { assembly, BACKENDS, BUNDLED, c, hasClang, wat } from '../support/guests.ts';
+import { loaded } from '../support/loaded.ts';
 import { leftIn, type World, world } from '../support/worlds.ts';
 
 const TURNS = wat(`(module
@@ -98,27 +88,6 @@ const NESTED = wat(`(module
   (func (export "innerWait") (call $wait))
   (func (export "innerPlain") (nop))
 )`);
-
-/** Modules with their engines inside, by what they were made of. */
-const bundles = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
-
-/** `load`, or for `bundled` what `load` makes of a module that was bundled with its engine. */
-async function loaded(bytes: Uint8Array, backend: BackendName | 'bundled', options: LoadOptions): Promise<Program> {
-  if (backend !== 'bundled') return load(bytes, { backend, ...options });
-  const { stackPointer, ...rest } = options;
-  const { imports = {} } = rest;
-  const given = typeof imports === 'function' ? imports({} as Instance) : imports;
-  const blockingOnes = Object.entries(given).flatMap(([module, all]) =>
-    Object.entries(all).flatMap(([name, it]) => (it instanceof Blocking ? [`${module}.${name}`] : [])),
-  );
-  const key = `${blockingOnes} ${stackPointer} ${bytes}`;
-  let made = bundles.get(key);
-  if (made === undefined) {
-    const named = stackPointer === undefined ? {} : { stackPointer };
-    bundles.set(key, (made = bundle(bytes, { blocking: blockingOnes, ...named })));
-  }
-  return load(await made, rest);
-}
 
 describe.each([...BACKENDS, ...BUNDLED])('%s:', (backend) => {
   interface Guests {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
 import binaryen from 'binaryen';
 import { whyNot } from '../../ts/guest/detect.ts';
-import { type BackendName, enableWasmfx } from '../../ts/guest/guest.ts';
+import { type BackendName, bundle, enableWasmfx } from '../../ts/guest/guest.ts';
 
 enableWasmfx();
 
@@ -33,10 +33,28 @@ export function wat(text: string): Uint8Array<ArrayBuffer> {
   }
 }
 
+const bundles = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+
+/** A guest with its engine inside; `blocking` are its imports that may wait. */
+export function bundled(
+  bytes: Uint8Array,
+  blocking: readonly string[],
+  stackPointer?: string | number | null,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const key = `${blocking} ${stackPointer} ${bytes}`;
+  let made = bundles.get(key);
+  if (made === undefined) {
+    bundles.set(key, (made = bundle(bytes, stackPointer === undefined ? { blocking } : { blocking, stackPointer })));
+  }
+  return made;
+}
+
+const SDK = process.env.GEVENT_SDK ?? join(import.meta.dirname, '../../asm/guest');
+
 /** `gevent-wasm/assembly`, where the compiler looks for packages. */
 function ofSdk(name: string): string | null {
   const file = /^node_modules\/gevent-wasm\/assembly\/(.*)$/.exec(name)?.[1];
-  const path = join(import.meta.dirname, '../../asm/guest', file ?? '');
+  const path = join(SDK, file ?? '');
   return file !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : null;
 }
 
