@@ -3,7 +3,7 @@
 // Both wait on a CHANNEL row of the core, whose notifier pairs them: the getter goes on first, and finds the item of its partner in
 // hub.cargo. Items that are handed over in other ways wait beside: for a getter that was taken out of its turn, in #gifts.
 
-import { describe } from './core/clock.ts';
+import { BLOCK_TIMEOUT, describe, needOptions } from './core/clock.ts';
 import { Kind, RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
@@ -98,6 +98,7 @@ export class Channel<T = any> extends Rowed {
    */
   put(item: T | typeof END, options?: PutOptions): Operation<void> {
     if (options === undefined) return new Put(this, item as T);
+    needOptions('put(options)', options, BLOCK_TIMEOUT);
     const { block = true, timeout = null } = options;
     return new TimedPut(this, item as T, block ? timeout : 0);
   }
@@ -134,6 +135,7 @@ export class Channel<T = any> extends Rowed {
    */
   get(options?: GetOptions): Operation<T> {
     if (options !== undefined) {
+      needOptions('get(options)', options, BLOCK_TIMEOUT);
       const { block = true, timeout = null } = options;
       return new TimedGet<T>(this, block ? timeout : 0);
     }

@@ -1,5 +1,6 @@
 // Entry `gevent-wasm/event`: Event and AsyncResult.
 
+import { BLOCK_TIMEOUT, needOptions, TIMEOUT } from './core/clock.ts';
 import { RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
@@ -188,6 +189,7 @@ export class Event extends Flag {
    * @throws LoopExit if nothing could ever raise it
    */
   wait(options?: { timeout?: Limit }): Operation<boolean> {
+    needOptions('wait(options)', options, TIMEOUT);
     const timeout = options?.timeout ?? null;
     if (timeout !== null) return new TimedWait(this, timeout);
     if (debugging) return new Wait(this);
@@ -274,6 +276,7 @@ export class AsyncResult<T = unknown> extends Flag {
    * @throws Timeout if `timeout` came first
    */
   get(options?: { block?: boolean; timeout?: Limit }): Operation<T> {
+    needOptions('get(options)', options, BLOCK_TIMEOUT);
     return new Get<T>(this, options?.block ?? true, options?.timeout ?? null);
   }
 
@@ -291,6 +294,7 @@ export class AsyncResult<T = unknown> extends Flag {
 
   /** Wait until something is there: gives the value; undefined for an error or when `timeout` came first. */
   wait(options?: { timeout?: Limit }): Operation<T | undefined> {
+    needOptions('wait(options)', options, TIMEOUT);
     return new WaitForResult<T>(this, options?.timeout ?? null);
   }
 

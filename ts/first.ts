@@ -9,7 +9,7 @@
 // F2  between the turn of the winning slot and its complete() no other code of a program runs
 // F3  of the operations begun, one is completed or none, all others are abandoned
 
-import { describe, wrongType } from './core/clock.ts';
+import { describe, needOptions, wrongType } from './core/clock.ts';
 import { Kind, NIL } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { debugging } from './hub/current.ts';
@@ -268,6 +268,7 @@ export function first(
   if (candidates === null || typeof candidates !== 'object' || isOperation(candidates) || isThenable(candidates)) {
     throw wrongType('first(candidates)', 'an array or an object of operations', candidates);
   }
+  needOptions('first(options)', options, ['default', 'timeout']);
   const keys = Array.isArray(candidates) ? null : Object.keys(candidates);
   const given: readonly unknown[] = Array.isArray(candidates) ? candidates : Object.values(candidates);
   if (given.length === 0) throw new RangeError('first(candidates): expected at least one operation, got none');

@@ -4,7 +4,17 @@
 // somebody does; when the body ends the latch fires, and its notifier calls the links in order, in one turn of the hub.
 
 import { config } from './config.ts';
-import { describe, needFunction, type Seconds, toMs, wrongType } from './core/clock.ts';
+import {
+  BLOCK_TIMEOUT,
+  describe,
+  KILL_OPTIONS,
+  needFunction,
+  needOptions,
+  type Seconds,
+  TIMEOUT,
+  toMs,
+  wrongType,
+} from './core/clock.ts';
 import { Kind, MAX_SLOTS, NIL, Place, RowKind } from './core/contract.ts';
 import { GeventError, GreenletExit } from './exceptions.ts';
 import { Get, Join, Kill, KillOrder, NoSwitch } from './greenlet-end.ts';
@@ -466,6 +476,7 @@ export class Greenlet<T = any> extends RawGreenlet {
    * @param options.timeout - seconds, after which the wait just ends
    */
   join(options?: { timeout?: Limit }): Operation<void> {
+    needOptions('join(options)', options, TIMEOUT);
     return new Join(this, options?.timeout ?? null);
   }
 
@@ -475,6 +486,7 @@ export class Greenlet<T = any> extends RawGreenlet {
    * @throws Timeout if `timeout` came first, or at once with `block: false`
    */
   get(options: GetOptions = {}): Operation<T> {
+    needOptions('get(options)', options, BLOCK_TIMEOUT);
     return new Get<T>(this, options.block ?? true, options.timeout ?? null);
   }
 
@@ -483,6 +495,7 @@ export class Greenlet<T = any> extends RawGreenlet {
    * One that never ran ends at once; one that has ended is left alone; itself: raised when the order's turn has come.
    */
   kill(options: KillOptions = {}): Operation<void> {
+    needOptions('kill(options)', options, KILL_OPTIONS);
     const { exception = GreenletExit, block = true, timeout = null } = options;
     limitMs(timeout, 'kill(timeout)');
     if (this.$state === State.DEAD) return new Kill(this, block, timeout, null);

@@ -1,6 +1,6 @@
 // gevent's top-level functions.
 
-import { needFunction, type Seconds, wrongType } from './core/clock.ts';
+import { KILL_OPTIONS, needFunction, needOptions, type Seconds, wrongType } from './core/clock.ts';
 import { GreenletExit, SystemExit } from './exceptions.ts';
 import {
   type GeneratorBody,
@@ -102,6 +102,7 @@ export function kill(greenlet: RawGreenlet, exception: unknown = GreenletExit): 
  * @see `gevent.killall`, the source.
  */
 export function killall(greenlets: Iterable<RawGreenlet>, options: KillOptions = {}): Operation<void> {
+  needOptions('killall(options)', options, KILL_OPTIONS);
   const { exception = GreenletExit, block = true, timeout = null } = options;
   const all = [...greenlets];
   for (const greenlet of all) {

@@ -4,7 +4,7 @@
 //     of it if it entered before anybody linked to it
 // G2  #empty is up exactly while `greenlets` has no member
 
-import { describe } from './core/clock.ts';
+import { describe, KILL_OPTIONS, needOptions, TIMEOUT } from './core/clock.ts';
 import { Event } from './event.ts';
 import { GreenletExit } from './exceptions.ts';
 import { Framed } from './framed.ts';
@@ -45,6 +45,8 @@ export interface EnterOptions {
   timeout?: Limit;
 }
 
+const ENTER_OPTIONS: readonly string[] = ['blocking', 'timeout'];
+
 /**
  * Greenlets that are joined, killed and mapped over together. One that ends leaves by itself.
  * @see `gevent.pool.Group`, the source. Differs: `add`, `start` and `spawn` are operations, as they are in a Pool; what acts
@@ -72,6 +74,7 @@ export class Group {
   /** Keep track of a greenlet, until it ends or `discard`. Switch point only in a Pool that is full. */
   add(greenlet: RawGreenlet, options: EnterOptions = {}): Operation<void> {
     checkGreenlet(greenlet, 'add(greenlet)');
+    needOptions('add(options)', options, ENTER_OPTIONS);
     return new Enter<void>(this, this.$room(options), () => this.$track(greenlet));
   }
 
@@ -85,6 +88,7 @@ export class Group {
   /** Add a greenlet and start it. Switch point only in a Pool that is full. */
   start(greenlet: Greenlet<any>, options: EnterOptions = {}): Operation<void> {
     checkGreenlet(greenlet, 'start(greenlet)');
+    needOptions('start(options)', options, ENTER_OPTIONS);
     return new Enter<void>(this, this.$room(options), () => {
       this.$track(greenlet);
       greenlet.start();
@@ -165,7 +169,8 @@ export class Group {
   }
 
   /** Wait for room: how much there is. A group has always room for one more. */
-  waitAvailable(_options: { timeout?: Limit } = {}): Operation<number> {
+  waitAvailable(options: { timeout?: Limit } = {}): Operation<number> {
+    needOptions('waitAvailable(options)', options, TIMEOUT);
     return new Enter<number>(this, null, () => 1);
   }
 
@@ -215,6 +220,7 @@ export class Group {
    * With `raiseError` the failure of a greenlet that was a member at the call is raised.
    */
   join(options: GroupJoinOptions = {}): Operation<boolean> {
+    needOptions('join(options)', options, ['raiseError', 'timeout']);
     const { timeout = null, raiseError = false } = options;
     limitMs(timeout, 'join(timeout)');
     const members = raiseError ? [...this.greenlets] : [];
@@ -232,6 +238,7 @@ export class Group {
    * kills those who join it meanwhile. Never raises for `timeout`.
    */
   kill(options: GroupKillOptions = {}): Operation<void> {
+    needOptions('kill(options)', options, KILL_OPTIONS);
     const { exception = GreenletExit, block = true, timeout = null } = options;
     killer(exception);
     limitMs(timeout, 'kill(timeout)');
@@ -276,6 +283,7 @@ export class Group {
   /** Kill one member, unless it is dying already. The order is given at once; waits for its end. */
   killone(greenlet: RawGreenlet, options: GroupKillOptions = {}): Operation<void> {
     checkGreenlet(greenlet, 'killone(greenlet)');
+    needOptions('killone(options)', options, KILL_OPTIONS);
     const { exception = GreenletExit, block = true, timeout = null } = options;
     killer(exception);
     const mine = this.greenlets.has(greenlet) && !this.dying.has(greenlet);

@@ -1,6 +1,6 @@
 // withTimeout, defer, use: a block with an end that is kept.
 
-import { needFunction, wrongType } from './core/clock.ts';
+import { needFunction, needOptions, wrongType } from './core/clock.ts';
 import { Framed } from './framed.ts';
 import { type GeneratorBody, Greenlet, type OtherBody } from './gevent-greenlet.ts';
 import { Operation } from './hub/operation.ts';
@@ -60,13 +60,11 @@ export function withTimeout(
   needFunction('withTimeout(seconds, fn)', fn);
   let seconds: Limit = limit as Limit;
   let fallback: { value: unknown } | null = null;
-  if (
-    limit !== null &&
-    typeof limit === 'object' &&
-    !(limit instanceof Timeout) &&
-    'seconds' in limit &&
-    'timeoutValue' in limit
-  ) {
+  if (limit !== null && typeof limit === 'object' && !(limit instanceof Timeout) && 'seconds' in limit) {
+    if (!('timeoutValue' in limit)) {
+      throw wrongType('withTimeout(seconds, fn)', 'a number of seconds or { seconds, timeoutValue }', limit);
+    }
+    needOptions('withTimeout(options)', limit, ['seconds', 'timeoutValue']);
     seconds = limit.seconds as Limit;
     fallback = { value: limit.timeoutValue };
   }

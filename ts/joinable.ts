@@ -1,6 +1,6 @@
 // Queue and its kin: a SimpleQueue that counts what is to be done, can be waited for until it is, and can be shut down.
 
-import { describe } from './core/clock.ts';
+import { describe, needOptions, TIMEOUT } from './core/clock.ts';
 import { Event } from './event.ts';
 import type { Operation } from './hub/operation.ts';
 import { $OWN, SimpleQueue } from './simple-queue.ts';
@@ -12,6 +12,8 @@ export interface QueueOptions<T = any> {
   /** PriorityQueue: less than 0 if `a` comes before `b`. Default: by `<`; arrays element by element. */
   compare?: (a: T, b: T) => number;
 }
+
+const QUEUE_OPTIONS: readonly string[] = ['unfinishedTasks', 'compare'];
 
 /**
  * A queue of tasks: those who get an item say `taskDone()` when it is dealt with, and `join()` waits for all.
@@ -27,6 +29,7 @@ export class Queue<T = any> extends SimpleQueue<T> {
    * @param items - there at the beginning, even if they are more than `maxsize`
    */
   constructor(maxsize?: number | null, items: Iterable<T> = [], options: QueueOptions<T> = {}) {
+    needOptions(`${new.target.name}(options)`, options, QUEUE_OPTIONS);
     super(maxsize, items, options);
     const { unfinishedTasks } = options;
     if (unfinishedTasks !== undefined && !(Number.isInteger(unfinishedTasks) && unfinishedTasks >= 0)) {
@@ -62,6 +65,7 @@ export class Queue<T = any> extends SimpleQueue<T> {
    * @param options.timeout - seconds, 0 or more. Default: no limit.
    */
   join(options?: { timeout?: Limit }): Operation<boolean> {
+    needOptions('join(options)', options, TIMEOUT);
     if (this.#done === null) {
       this.#done = new Joined(this);
       if (this.#unfinished === 0) this.#done.set();
@@ -194,7 +198,7 @@ export class PriorityQueue<T = any> extends Queue<T> {
   declare compare: (a: T, b: T) => number;
 
   constructor(maxsize?: number | null, items: Iterable<T> = [], options: QueueOptions<T> = {}) {
-    const { compare } = options;
+    const compare = options?.compare;
     if (compare !== undefined && typeof compare !== 'function') {
       throw new TypeError(`${new.target.name}(compare): expected a function, got ${describe(compare)}`);
     }

@@ -1,6 +1,6 @@
 // What waiting calls make of their `timeout`, and where they wait.
 
-import { toWaitMs } from './core/clock.ts';
+import { needOptions, TIMEOUT, toWaitMs } from './core/clock.ts';
 import { active, greenletOfContext, threadHub } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Limit, Timeout } from './timeout.ts';
@@ -11,6 +11,13 @@ import './hub.ts';
 export function limitMs(limit: Limit, where: string): number | null {
   if (limit instanceof Timeout) return limit.$limitMs();
   return limit === null ? null : toWaitMs(limit, where);
+}
+
+/** The `timeout` of options that have no other; undefined if there is none. */
+export function timeoutOf(where: string, options: { timeout?: Limit } | undefined): Limit | undefined {
+  if (options === undefined) return undefined;
+  needOptions(where, options, TIMEOUT);
+  return options.timeout;
 }
 
 /** What a wait raises whose limit has come. */

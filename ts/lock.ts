@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/lock`: Semaphore, BoundedSemaphore, DummySemaphore, RLock.
 
-import { describe } from './core/clock.ts';
+import { describe, needOptions, TIMEOUT } from './core/clock.ts';
 import { RowKind } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { Framed } from './framed.ts';
@@ -31,6 +31,8 @@ export interface AcquireOptions {
   /** Seconds, 0 or more; 0 lets run what is ready. Default: no limit. */
   timeout?: Limit;
 }
+
+const ACQUIRE_OPTIONS: readonly string[] = ['blocking', 'timeout'];
 
 /** What can be acquired and released. */
 export interface Lock {
@@ -164,6 +166,7 @@ export class Semaphore extends Waitable implements Lock {
    */
   acquire(options?: AcquireOptions): Operation<boolean> {
     if (options !== undefined) {
+      needOptions('acquire(options)', options, ACQUIRE_OPTIONS);
       const { blocking = true, timeout = null } = options;
       if (!blocking) return new Try(this, timeout);
       if (timeout !== null) return new TimedAcquire(this, timeout);
@@ -219,6 +222,7 @@ export class Semaphore extends Waitable implements Lock {
    * @param options.timeout - seconds, 0 or more. Default: no limit.
    */
   wait(options?: { timeout?: Limit }): Operation<number> {
+    needOptions('wait(options)', options, TIMEOUT);
     return new WaitForPermit(this, options?.timeout ?? null);
   }
 
@@ -411,6 +415,7 @@ export class BoundedSemaphore extends Semaphore {
 export class DummySemaphore implements Lock {
   /** True, at once. */
   acquire(options: AcquireOptions = {}): Operation<boolean> {
+    needOptions('acquire(options)', options, ACQUIRE_OPTIONS);
     return new Always(true, 'DummySemaphore.acquire', options.timeout ?? null);
   }
 
@@ -434,6 +439,7 @@ export class DummySemaphore implements Lock {
 
   /** 1, at once. */
   wait(options: { timeout?: Limit } = {}): Operation<number> {
+    needOptions('wait(options)', options, TIMEOUT);
     return new Always(1, 'DummySemaphore.wait', options.timeout ?? null);
   }
 
@@ -508,6 +514,7 @@ export class RLock implements Lock {
    * free or one's own.
    */
   acquire(options: AcquireOptions = {}): Operation<boolean> {
+    needOptions('acquire(options)', options, ACQUIRE_OPTIONS);
     const { blocking = true, timeout = null } = options;
     if (!blocking) return new Try(this, timeout);
     return new AcquireRLock(this, timeout);

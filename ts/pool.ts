@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/pool`: Group, and Pool, a group with a limited number of members.
 
-import { describe } from './core/clock.ts';
+import { describe, needOptions, TIMEOUT } from './core/clock.ts';
 import { type EnterOptions, Group } from './group.ts';
 import type { Operation } from './hub/operation.ts';
 import { Semaphore } from './lock.ts';
@@ -56,6 +56,7 @@ export class Pool extends Group {
 
   /** Wait until there is room: how much, or 0 if `timeout` came first. Switch point, unless there is. */
   override waitAvailable(options: { timeout?: Limit } = {}): Operation<number> {
+    needOptions('waitAvailable(options)', options, TIMEOUT);
     return this.#room === null ? super.waitAvailable(options) : this.#room.wait(options);
   }
 

@@ -4,7 +4,7 @@
 // are as long as it exists, and whose notifier lets putters and getters go on in turn. A putter brings its item along when
 // it goes on, a getter takes its own; so whoever is killed or timed out before that has done nothing.
 
-import { describe } from './core/clock.ts';
+import { BLOCK_TIMEOUT, describe, needOptions } from './core/clock.ts';
 import { Role, RowKind } from './core/contract.ts';
 import { Deque } from './deque.ts';
 import { GeventError } from './exceptions.ts';
@@ -189,6 +189,7 @@ export class SimpleQueue<T = any> extends Rowed {
    */
   put(item: T | typeof END, options?: PutOptions): Operation<void> {
     if (options === undefined) return new Put(this, item as T);
+    needOptions('put(options)', options, BLOCK_TIMEOUT);
     return new TimedPut(this, item as T, options.block ?? true, options.timeout ?? null);
   }
 
@@ -225,7 +226,7 @@ export class SimpleQueue<T = any> extends Rowed {
 
   /** The next item, which stays. Switch point, unless there is one. */
   peek(options?: GetOptions): Operation<T> {
-    return new TimedGet<T>(this, options ?? {}, PEEK);
+    return new TimedGet<T>(this, options === undefined ? {} : options, PEEK);
   }
 
   /** The next item, which stays. Never a switch point. */
@@ -586,6 +587,7 @@ class TimedGet<T> extends LimitedWait<T> {
   readonly #role: Role;
 
   constructor(queue: SimpleQueue<T>, options: GetOptions, role: Role) {
+    needOptions(`${role === PEEK ? 'peek' : 'get'}(options)`, options, BLOCK_TIMEOUT);
     super(options.timeout ?? null, `${role === PEEK ? 'peek' : 'get'}(timeout)`);
     this.#queue = queue;
     this.#block = options.block ?? true;

@@ -1,6 +1,6 @@
 // sleep and idle: the two ways to let others run.
 
-import { type Seconds, toMs } from './core/clock.ts';
+import { needOptions, type Seconds, toMs } from './core/clock.ts';
 import { NIL, Priority } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
@@ -87,6 +87,7 @@ let last = new Sleep(1000);
  * @see `gevent.sleep`, the source.
  */
 export function sleep(seconds: Seconds = 0, options?: { ref?: boolean }): Operation<void> {
+  if (options !== undefined) needOptions('sleep(options)', options, ['ref']);
   if (seconds === 0 && !debugging) return zero;
   const ms = typeof seconds === 'number' && !Number.isNaN(seconds) ? seconds * 1000 : toMs(seconds, 'sleep(seconds)');
   if (ms <= 0) return debugging ? new Yield() : zero;

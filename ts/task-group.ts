@@ -3,7 +3,7 @@
 //   T1  nobody outlives the scope: whatever ends it (a result, a failure, a kill, a Timeout) ends its greenlets first
 //   T2  an error is told once: it is among the errors of the AggregateError, or, if something else is raised, reported
 
-import { describe, needFunction } from './core/clock.ts';
+import { describe, needFunction, needOptions, TIMEOUT } from './core/clock.ts';
 import { Event } from './event.ts';
 import { GeventError, GreenletExit, isControl } from './exceptions.ts';
 import { Framed } from './framed.ts';
@@ -48,6 +48,7 @@ export class TaskGroup {
   #controller: AbortController | null = null;
 
   constructor(options: TaskGroupOptions = {}) {
+    needOptions('TaskGroup(options)', options, TIMEOUT);
     this.#limit = options.timeout ?? null;
     limitMs(this.#limit, 'TaskGroup(timeout)');
     this.#empty.set();

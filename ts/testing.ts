@@ -1,7 +1,7 @@
 // Entry `gevent-wasm/testing`: time under control, traces, and what holds a core to its contract.
 
 import { config } from './config.ts';
-import { type Seconds, toWaitMs, VirtualClock } from './core/clock.ts';
+import { needOptions, type Seconds, toWaitMs, VirtualClock } from './core/clock.ts';
 import type { Core } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { debugging, replaceThreadHub, setDebugging } from './hub/current.ts';
@@ -129,6 +129,7 @@ let running: Simulation | null = null;
  *     clock.advance(5);
  */
 export function simulate(options: SimulateOptions = {}): Simulation {
+  needOptions('simulate(options)', options, ['core', 'debug', 'auto']);
   running?.close();
   const { core, auto = false, debug = true } = options;
   const clock = new SimulatedClock();

@@ -1,6 +1,6 @@
 // Timeout: an exception that arrives in the greenlet that started it, unless it is cancelled first.
 
-import { type Seconds, toMs } from './core/clock.ts';
+import { needOptions, type Seconds, toMs } from './core/clock.ts';
 import { Kind, NIL, Priority } from './core/contract.ts';
 import { ControlException, GeventError } from './exceptions.ts';
 import { deliver } from './hub/drive.ts';
@@ -241,7 +241,9 @@ function secondsOf(seconds: Seconds | null | undefined): number | null {
   return seconds === null || seconds === undefined ? null : toMs(seconds, 'Timeout(seconds)') / 1000;
 }
 
-function stateOf({ priority = -1, ref = true }: TimeoutOptions): number {
+function stateOf(options: TimeoutOptions): number {
+  needOptions('Timeout(options)', options, ['priority', 'ref']);
+  const { priority = -1, ref = true } = options;
   return (2 - checkPriority('Timeout(priority)', priority)) | (ref ? 0 : UNREF);
 }
 

@@ -1,6 +1,6 @@
 // until(promise): the bridge from the platform's promises into greenlets.
 
-import { wrongType } from './core/clock.ts';
+import { needOptions, wrongType } from './core/clock.ts';
 import { ForeignWait } from './foreign.ts';
 import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';
@@ -94,6 +94,7 @@ export function until<T>(promise: PromiseLike<T>, options?: { late?: (value: T) 
   ) {
     throw wrongType('until(promise)', 'a promise or thenable', promise);
   }
+  needOptions('until(options)', options, ['late']);
   const { late = null } = options ?? {};
   if (late !== null && typeof late !== 'function') throw wrongType('until(late)', 'a function', late);
   return new Until(promise, late);

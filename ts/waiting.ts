@@ -1,6 +1,6 @@
 // wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
 
-import { describe, wrongRange, wrongType } from './core/clock.ts';
+import { describe, needOptions, wrongRange, wrongType } from './core/clock.ts';
 import { Greenlet } from './gevent-greenlet.ts';
 import { collectEnd, type SoleCollector } from './greenlet-links.ts';
 import type { Hub } from './hub/hub.ts';
@@ -25,6 +25,8 @@ export interface JoinallOptions extends WaitOptions {
   /** Rethrow the first failure at once; the others keep running. Default false. */
   raiseError?: boolean;
 }
+
+const COUNT_TIMEOUT: readonly string[] = ['count', 'timeout'];
 
 function checkCount(count: number | undefined | null, where: string): number {
   if (count === undefined || count === null) return Infinity;
@@ -169,6 +171,7 @@ class Collect<T extends Linkable> extends RowWait<T[]> implements SoleCollector 
  */
 export function joinall<T>(greenlets: Iterable<Greenlet<T>>, options: JoinallOptions = {}): Operation<Greenlet<T>[]> {
   const all = checkAll(greenlets, 'joinall(greenlets)') as unknown as Greenlet<T>[];
+  needOptions('joinall(options)', options, ['raiseError', 'count', 'timeout']);
   const { timeout, count, raiseError = false } = options;
   return new Collect('joinall', all, timeout ?? null, checkCount(count, 'joinall(count)'), raiseError);
 }
@@ -184,6 +187,7 @@ export function wait<T extends Linkable>(
   objects?: Iterable<T> | null,
   options: WaitOptions = {},
 ): Operation<T[]> | Operation<boolean> {
+  needOptions('wait(options)', options, COUNT_TIMEOUT);
   const { timeout = null, count } = options;
   if (objects === undefined || objects === null) {
     return hubHere().join({ timeout: timeout instanceof Timeout ? timeout.seconds : timeout });
@@ -347,6 +351,7 @@ export class Iwait<T extends Linkable> {
  * @see `gevent.iwait`, the source. Differs: an asynchronous iterator, or one operation a step.
  */
 export function iwait<T extends Linkable>(objects: Iterable<T>, options: WaitOptions = {}): Iwait<T> {
+  needOptions('iwait(options)', options, COUNT_TIMEOUT);
   const { timeout = null, count } = options;
   const ms = limitMs(timeout, 'iwait(timeout)');
   return new Iwait(checkAll(objects, 'iwait(objects)') as T[], ms, checkCount(count, 'iwait(count)'));

@@ -79,7 +79,7 @@ describe.each(CORES)('on the %s core', (core) => {
       [42, '42'],
       ['print', '"print"'],
       [{}, 'an object (Object)'],
-      [nap(1), 'an object'],
+      [nap(1), 'a generator'],
     ];
     const calls: [string, (fn: any) => unknown, string][] = [
       ['spawn', (fn) => spawn(fn), 'spawn(fn): expected a function'],

@@ -443,7 +443,7 @@ describe.each(CORES)('on the %s core', (core) => {
       });
       expect(log).toEqual([
         expect.stringContaining('a greenlet yielded an object (Greenlet)'),
-        expect.stringContaining('a greenlet yielded an object'),
+        expect.stringContaining('a greenlet yielded a generator: write yield* where it says yield'),
       ]);
       expect(g.successful()).toBe(true);
     });

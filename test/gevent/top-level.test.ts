@@ -166,7 +166,10 @@ describe.each(CORES)('on the %s core', (core) => {
     test.each([
       [() => spawn(42 as any), 'TypeError: spawn(fn): expected a function, got 42'],
       [() => spawn(undefined as any), 'TypeError: spawn(fn): expected a function, got undefined'],
-      [() => spawn(sleeper() as any), 'TypeError: spawn(fn): expected a function, got an object'],
+      [
+        () => spawn(sleeper() as any),
+        'TypeError: spawn(fn): expected a function, got a generator; do not call the function, pass it and its arguments',
+      ],
       [
         () => spawnLater(1, {} as any),
         'TypeError: spawnLater(seconds, fn): expected a function, got an object (Object)',

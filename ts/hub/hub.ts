@@ -13,7 +13,7 @@
 // U3  a waiting slot is woken exactly once: by the core, or by withdraw() when an exception is thrown in
 
 import { config } from '../config.ts';
-import { type Clock, describe, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
+import { type Clock, describe, needOptions, realClock, type Seconds, TIMEOUT, toWaitMs } from '../core/clock.ts';
 import { type Core, Counter, HOLE, Kind, NIL, Priority, type RowKind, Word } from '../core/contract.ts';
 import {
   BlockingSwitchOutError,
@@ -1004,6 +1004,7 @@ export class Hub extends RawGreenlet {
 
   /** Wait until the loop has nothing left to do: true; or until `timeout` seconds are over: false. Only main may. */
   join(options: { timeout?: Seconds | null } = {}): Operation<boolean> {
+    needOptions('hub.join(options)', options, TIMEOUT);
     const { timeout } = options;
     return new JoinHub(this, timeout === undefined || timeout === null ? null : toWaitMs(timeout, 'hub.join(timeout)'));
   }

@@ -7,7 +7,7 @@
 // O1  begin() either completes (true) or leaves its slot parked, ready or armed (false). It never does both.
 // O2  exactly one of complete() and abandon() follows a begin() that parked. The slot is loose by then.
 
-import { describe } from '../core/clock.ts';
+import { describe, isGenerator } from '../core/clock.ts';
 import { Kind, NIL, Priority, RowKind } from '../core/contract.ts';
 import { BlockingSwitchOutError, OperationError } from '../exceptions.ts';
 import { active, debugging, greenletOfContext, setActive, threadHub } from './current.ts';
@@ -434,8 +434,8 @@ export function isOperation(value: unknown): value is Operation<unknown> {
 
 /** For messages about something that should have been an operation. */
 export function notAnOperation(value: unknown): OperationError {
-  return new OperationError(
-    'GEVENT_NOT_AN_OPERATION',
-    `a greenlet yielded ${describe(value)}: expected yield* of an operation (for a promise: yield* until(promise))`,
-  );
+  const hint = isGenerator(value)
+    ? 'write yield* where it says yield'
+    : 'expected yield* of an operation (for a promise: yield* until(promise))';
+  return new OperationError('GEVENT_NOT_AN_OPERATION', `a greenlet yielded ${describe(value)}: ${hint}`);
 }

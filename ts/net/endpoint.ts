@@ -16,6 +16,7 @@ import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
+import { timeoutOf } from '../limit.ts';
 import {
   type Address,
   type AddressFamily,
@@ -327,7 +328,8 @@ export class Socket {
   }
 
   /** A connection: `[socket, address]`. Switch point, unless one has come. */
-  accept({ timeout }: IoOptions = {}): Operation<[Socket, Address]> {
+  accept(options?: IoOptions): Operation<[Socket, Address]> {
+    const timeout = timeoutOf('accept(options)', options);
     return new Accept(this.#listening('accept'), (node) => this.$accepted(node), timeout);
   }
 
@@ -371,13 +373,15 @@ export class Socket {
    * @throws SocketError `ECONNREFUSED` and the like; `timeout` when the socket's or this call's timeout came first;
    *   `gaierror` if the name cannot be resolved
    */
-  connect(address: Address, { timeout }: IoOptions = {}): Operation<void> {
+  connect(address: Address, options?: IoOptions): Operation<void> {
+    const timeout = timeoutOf('connect(options)', options);
     this.$open('connect');
     return new Connect(this, this.#checked(address, 'connect(address)'), timeout);
   }
 
   /** The same, with the number of the error instead of the error: 0 is success. A name that cannot be resolved is raised. */
-  connectEx(address: Address, { timeout }: IoOptions = {}): Operation<number> {
+  connectEx(address: Address, options?: IoOptions): Operation<number> {
+    const timeout = timeoutOf('connectEx(options)', options);
     this.$open('connectEx');
     return new ConnectEx(new Connect(this, this.#checked(address, 'connectEx(address)'), timeout));
   }
@@ -402,6 +406,7 @@ export class Socket {
    */
   recv(size?: number, options?: IoOptions): Operation<Buffer> {
     const max = size ?? 65536;
+    const timeout = timeoutOf('recv(options)', options);
     if (options === undefined && !debugging) {
       // It holds no state of a call: one serves all of the same size.
       const last = this.#recv;
@@ -410,9 +415,9 @@ export class Socket {
     this.$open('recv');
     checkSize(max, 'recv(size)');
     if (this.type === SOCK_DGRAM) {
-      return new RecvFrom(this.$datagram(), ({ data }) => cut(data, max), options?.timeout);
+      return new RecvFrom(this.$datagram(), ({ data }) => cut(data, max), timeout);
     }
-    const made = new Recv(this.$reader, max, options?.timeout);
+    const made = new Recv(this.$reader, max, timeout);
     if (options === undefined) {
       this.#recv = made;
       this.#recvMax = max;
@@ -421,7 +426,8 @@ export class Socket {
   }
 
   /** Bytes into `buffer`, `size` at most: how many, 0 at the end of the stream. Switch point, unless some have come. */
-  recvInto(buffer: ArrayBufferView, size = 0, { timeout }: IoOptions = {}): Operation<number> {
+  recvInto(buffer: ArrayBufferView, size = 0, options?: IoOptions): Operation<number> {
+    const timeout = timeoutOf('recvInto(options)', options);
     this.$open('recvInto');
     const into = intoBytes(buffer, size, 'recvInto(buffer)');
     if (this.type === SOCK_DGRAM) {
@@ -431,14 +437,16 @@ export class Socket {
   }
 
   /** A datagram and where it came from: `[data, address]`; what is longer than `size` is cut off. Switch point likewise. */
-  recvfrom(size = 65536, { timeout }: IoOptions = {}): Operation<[Buffer, Address]> {
+  recvfrom(size = 65536, options?: IoOptions): Operation<[Buffer, Address]> {
+    const timeout = timeoutOf('recvfrom(options)', options);
     this.$open('recvfrom');
     checkSize(size, 'recvfrom(size)');
     return new RecvFrom(this.$datagram(), ({ data, address }: Datagram) => [cut(data, size), address], timeout);
   }
 
   /** A datagram into `buffer`: `[bytes, address]`. */
-  recvfromInto(buffer: ArrayBufferView, size = 0, { timeout }: IoOptions = {}): Operation<[number, Address]> {
+  recvfromInto(buffer: ArrayBufferView, size = 0, options?: IoOptions): Operation<[number, Address]> {
+    const timeout = timeoutOf('recvfromInto(options)', options);
     this.$open('recvfromInto');
     const into = intoBytes(buffer, size, 'recvfromInto(buffer)');
     return new RecvFrom(this.$datagram(), ({ data, address }: Datagram) => [fill(into, data), address], timeout);
@@ -450,7 +458,8 @@ export class Socket {
    * Send some of `data`: how many bytes. Switch point if the peer is slow. The buffer may be used again behind it; after a
    * kill or a Timeout its bytes may still be on their way.
    */
-  send(data: Data, { timeout }: IoOptions = {}): Operation<number> {
+  send(data: Data, options?: IoOptions): Operation<number> {
+    const timeout = timeoutOf('send(options)', options);
     this.$open('send');
     const bytes = toBytes(data, 'send(data)');
     if (this.type === SOCK_DGRAM) return new SendTo(this.#connectedDatagrams(), bytes, null, timeout);
@@ -462,14 +471,16 @@ export class Socket {
    * between `bytesSent` tells how far it came.
    */
   sendall(data: Data, options?: IoOptions): Operation<number> {
+    const timeout = timeoutOf('sendall(options)', options);
     this.$open('sendall');
     const bytes = toBytes(data, 'sendall(data)');
-    if (this.type === SOCK_DGRAM) return new SendTo(this.#connectedDatagrams(), bytes, null, options?.timeout);
-    return new Send(this.$writer, bytes, false, options?.timeout);
+    if (this.type === SOCK_DGRAM) return new SendTo(this.#connectedDatagrams(), bytes, null, timeout);
+    return new Send(this.$writer, bytes, false, timeout);
   }
 
   /** Send a datagram: how many bytes. Switch point. */
-  sendto(data: Data, address: Address, { timeout }: IoOptions = {}): Operation<number> {
+  sendto(data: Data, address: Address, options?: IoOptions): Operation<number> {
+    const timeout = timeoutOf('sendto(options)', options);
     this.$open('sendto');
     const to = inetAddress(address, 'sendto(address)');
     return new SendTo(this.$datagram(), toBytes(data, 'sendto(data)'), to, timeout);

@@ -6,7 +6,7 @@
 import { ChildProcess } from 'node:child_process';
 import { type Stats, statSync, unwatchFile, watchFile } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
-import { describe, type Seconds, toWaitMs } from '../core/clock.ts';
+import { describe, needOptions, type Seconds, toWaitMs } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import type { AnyFunction, Callback } from '../hub/callback.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -279,6 +279,7 @@ export interface WaitForOptions {
 }
 
 function waitFor(what: string, handle: unknown, events: number, options: WaitForOptions): Operation<void> {
+  needOptions(`${what}(options)`, options, ['timeoutExc', 'timeout']);
   const { timeout = null, timeoutExc } = options;
   const poll = pollableOf(handle, what);
   if (poll.state() & CLOSED) throw badDescriptor(what);

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { Socket as NodeSocket } from 'node:net';
 import { hostname, networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, type Seconds } from '../core/clock.ts';
+import { describe, needOptions, type Seconds } from '../core/clock.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -196,6 +196,7 @@ function* tryAll(address: InetAddress, options: ConnectionOptions): Generator<Pa
  * @see `gevent.socket.create_connection`, the source.
  */
 export function createConnection(address: Address, options: ConnectionOptions = {}): Operation<Socket> {
+  needOptions('createConnection(options)', options, ['sourceAddress', 'allErrors', 'timeout']);
   if (typeof address === 'string') return new Dial(unixAddress(address, 'createConnection(address)'), options);
   const checked = inetAddress(address, 'createConnection(address)');
   if (familyOf(checked[0]) !== 0) return new Dial(checked, options);
@@ -225,6 +226,7 @@ function* listening(address: Address, options: ServerOptions): Generator<Park, S
 
 /** A listening socket. Switch point. @see `socket.create_server`, the source. */
 export function createServer(address: Address, options: ServerOptions = {}): Operation<Socket> {
+  needOptions('createServer(options)', options, ['family', 'backlog', 'reusePort', 'dualstackIpv6']);
   return new Framed('createServer', () => listening(address, options));
 }
 

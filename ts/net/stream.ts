@@ -7,6 +7,7 @@ import { describe } from '../core/clock.ts';
 import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Operation, SingleUse } from '../hub/operation.ts';
+import { timeoutOf } from '../limit.ts';
 import type { Limit } from '../timeout.ts';
 import { badDescriptor, fromNode, SocketError } from './errors.ts';
 import { EMPTY, msOf, ReadExactly, Reader, ReadUntil, RecvInto } from './reader.ts';
@@ -182,7 +183,8 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
    * `size` bytes or characters; fewer only at the end. Without `size`, or below 0: all to the end. Switch point, unless they
    * are here. What has come before a kill or a Timeout stays for the next read.
    */
-  read(size = -1, { timeout }: IoOptions = {}): Operation<T> {
+  read(size = -1, options?: IoOptions): Operation<T> {
+    const timeout = timeoutOf('read(options)', options);
     const reader = this.#reading('read');
     if (!Number.isInteger(size)) throw new RangeError(`read(size): expected an integer, got ${describe(size)}`);
     if (size < 0) return this.$decoded(new ReadExactly(reader, Infinity, timeout));
@@ -196,14 +198,16 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
    * A line with its end; the rest at the end of the stream; empty behind it. Switch point, unless a line is here.
    * @param limit - bytes at most: a longer line comes in pieces. Default: no limit, so give one for peers you do not trust
    */
-  readline(limit = -1, { timeout }: IoOptions = {}): Operation<T> {
+  readline(limit = -1, options?: IoOptions): Operation<T> {
+    const timeout = timeoutOf('readline(options)', options);
     const reader = this.#reading('readline');
     if (!Number.isInteger(limit)) throw new RangeError(`readline(limit): expected an integer, got ${describe(limit)}`);
     return this.$decoded(new ReadUntil(reader, NEWLINE, limit < 0 ? Infinity : limit, timeout));
   }
 
   /** All lines to the end. Switch point, unless the end is here. */
-  readlines({ timeout }: IoOptions = {}): Operation<T[]> {
+  readlines(options?: IoOptions): Operation<T[]> {
+    const timeout = timeoutOf('readlines(options)', options);
     const whole = new ReadExactly(this.#reading('readlines'), Infinity, timeout);
     return new Decoded(whole, (bytes) => {
       const lines: T[] = [];
@@ -218,7 +222,8 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   }
 
   /** Bytes into `buffer`: how many, 0 at the end. Switch point, unless some are here. */
-  readinto(buffer: Uint8Array, { timeout }: IoOptions = {}): Operation<number> {
+  readinto(buffer: Uint8Array, options?: IoOptions): Operation<number> {
+    const timeout = timeoutOf('readinto(options)', options);
     return new RecvInto(this.#reading('readinto'), buffer, timeout);
   }
 
@@ -226,7 +231,8 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
    * Write all of `data`; how many bytes that was. Switch point if the peer is slow.
    * With `buffering` they may stay here until `flush`.
    */
-  write(data: Data, { timeout }: IoOptions = {}): Operation<number> {
+  write(data: Data, options?: IoOptions): Operation<number> {
+    const timeout = timeoutOf('write(options)', options);
     const writer = this.#writing('write');
     const bytes = this.#encode(data, 'write(data)');
     if (this.#buffering === 0) return new Send(writer, bytes, false, timeout);
@@ -247,7 +253,8 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   }
 
   /** Send what was collected. Switch point if there is something and the peer is slow. */
-  flush({ timeout }: IoOptions = {}): Operation<number> {
+  flush(options?: IoOptions): Operation<number> {
+    const timeout = timeoutOf('flush(options)', options);
     return new Collected(this, EMPTY, timeout, true);
   }
 

@@ -8,7 +8,7 @@ import * as tls from 'node:tls';
 import { describe } from '../core/clock.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
-import { expired } from '../limit.ts';
+import { expired, timeoutOf } from '../limit.ts';
 import { type Limit, Timeout } from '../timeout.ts';
 import { AF_UNIX } from './address.ts';
 import { Socket } from './endpoint.ts';
@@ -461,7 +461,8 @@ export class SSLSocket extends Socket {
   }
 
   /** Wait for the handshake. Switch point, unless it is done. */
-  doHandshake({ timeout }: IoOptions = {}): Operation<void> {
+  doHandshake(options?: IoOptions): Operation<void> {
+    const timeout = timeoutOf('doHandshake(options)', options);
     this.$open('doHandshake');
     return new DoHandshake(this, timeout);
   }

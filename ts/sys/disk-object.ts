@@ -11,7 +11,7 @@ import { active, debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
 import { type Park, RESUME } from '../hub/protocol.ts';
-import { hubHere, limitMs } from '../limit.ts';
+import { hubHere, limitMs, timeoutOf } from '../limit.ts';
 import { Semaphore } from '../lock.ts';
 import { fdOf } from '../net/descriptors.ts';
 import { fromNode, OSError, SocketTimeout, unsupported } from '../net/errors.ts';
@@ -201,7 +201,7 @@ abstract class DiskFile<T extends Buffer | string> {
     body: () => Frame<R>,
     now: (() => R | null) | null = null,
   ): Operation<R> {
-    const limit = options?.timeout;
+    const limit = timeoutOf(`${what}(options)`, options);
     if (limit !== undefined) limitMs(limit, `${what}(timeout)`);
     const frame = () => within(limit, () => this.#alone(body));
     return new Turn(`${what} of ${this.name}`, frame, () => (now === null || !this.#free() ? null : now()));

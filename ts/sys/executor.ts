@@ -8,6 +8,7 @@ import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
+import { timeoutOf } from '../limit.ts';
 import { IMap, type IMapOptions, splitImap } from '../mapping.ts';
 import { type Limit, Timeout } from '../timeout.ts';
 import { checkTask, TaskError, type ThreadFunction } from './thread-task.ts';
@@ -32,12 +33,14 @@ export class Future<T = unknown> {
 
   /** Wait for the value, or raise the error. @throws FutureTimeoutError if `timeout` came first */
   result(options: { timeout?: Limit } = {}): Operation<T> {
-    return this.#waiting('Future.result', options.timeout ?? null, (result) => result.getNowait());
+    return this.#waiting('Future.result', timeoutOf('result(options)', options) ?? null, (result) =>
+      result.getNowait(),
+    );
   }
 
   /** Wait for the error; undefined if there is none. @throws FutureTimeoutError if `timeout` came first */
   exception(options: { timeout?: Limit } = {}): Operation<unknown> {
-    return this.#waiting('Future.exception', options.timeout ?? null, (result) => {
+    return this.#waiting('Future.exception', timeoutOf('exception(options)', options) ?? null, (result) => {
       if (result.cancelled()) throw result.exception;
       return result.exception;
     });

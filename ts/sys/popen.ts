@@ -14,7 +14,7 @@ import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
 import { signalName } from '../hub/watchers.ts';
-import { hubHere, limitMs } from '../limit.ts';
+import { hubHere, limitMs, timeoutOf } from '../limit.ts';
 import { exitCodeOf, registerChild } from '../net/children.ts';
 import type { NodeStream } from '../net/descriptors.ts';
 import { fromNode, OSError } from '../net/errors.ts';
@@ -171,7 +171,8 @@ class PopenObject<T extends Buffer | string = Buffer> {
    * @throws TimeoutExpired if `timeout` came first
    * @see `gevent.subprocess.Popen.wait`, the source. Differs: a pipe that nobody reads can hold the child up, as everywhere.
    */
-  wait({ timeout = null }: WaitOptions = {}): Operation<number> {
+  wait(options?: WaitOptions): Operation<number> {
+    const timeout = timeoutOf('wait(options)', options) ?? null;
     return new WaitForEnd(this as PopenObject<any>, timeout);
   }
 
@@ -184,7 +185,8 @@ class PopenObject<T extends Buffer | string = Buffer> {
    * @param input - text or bytes for its stdin, which must be a PIPE; then stdin is closed, without input at once
    * @throws TimeoutExpired if `timeout` came first: with what has been written so far
    */
-  communicate(input?: Data | null, { timeout = null }: WaitOptions = {}): Operation<[T | null, T | null]> {
+  communicate(input?: Data | null, options?: WaitOptions): Operation<[T | null, T | null]> {
+    const timeout = timeoutOf('communicate(options)', options) ?? null;
     if (input !== undefined && input !== null) {
       if (this.stdin === null) throw new RangeError(`communicate(input): stdin of ${this} is no PIPE`);
       if (this.#talk !== null)

@@ -6,6 +6,7 @@ import { Readable, Writable } from 'node:stream';
 import { describe } from '../core/clock.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
+import { timeoutOf } from '../limit.ts';
 import { canRead, canWrite, checkFd, fdOf, isStandard, type NodeStream, takeUp } from '../net/descriptors.ts';
 import { OSError, unsupported } from '../net/errors.ts';
 import { Order } from '../net/order.ts';
@@ -217,7 +218,9 @@ export class FileObjectPosix<T extends Buffer | string = Buffer | string> extend
 
   override read(size = -1, options: IoOptions = {}): Operation<T> {
     if (size === -1 && !this.closed && this.$reader !== null) {
-      return this.$decoded(new ReadAll(this as FileObjectPosix<any>, this.$reader, options.timeout));
+      return this.$decoded(
+        new ReadAll(this as FileObjectPosix<any>, this.$reader, timeoutOf('read(options)', options)),
+      );
     }
     return super.read(size, options);
   }

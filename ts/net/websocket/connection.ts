@@ -11,7 +11,7 @@ import { ConcurrentObjectUseError, GeventError } from '../../exceptions.ts';
 import { ForeignWait } from '../../foreign.ts';
 import type { Hub } from '../../hub/hub.ts';
 import type { Operation } from '../../hub/operation.ts';
-import { expired, limitMs } from '../../limit.ts';
+import { expired, limitMs, timeoutOf } from '../../limit.ts';
 import type { Limit } from '../../timeout.ts';
 import { EmitterWait } from '../emitter.ts';
 
@@ -88,7 +88,7 @@ export class WebSocket {
    *   handler that lets it pass is not reported
    */
   receive(options?: { timeout?: Limit }): Operation<string | Buffer | null> {
-    return new Receive(this, options?.timeout ?? null);
+    return new Receive(this, timeoutOf('receive(options)', options) ?? null);
   }
 
   /** @internal */
@@ -150,7 +150,7 @@ export class WebSocket {
    */
   ping(options?: { timeout?: Limit }): Operation<number> {
     const { socket } = this;
-    const limit = options?.timeout ?? null;
+    const limit = timeoutOf('ping(options)', options) ?? null;
     let began = 0;
     return new EmitterWait<number>({
       what: 'WebSocket.ping',
