@@ -5,7 +5,7 @@ import { wrongType } from './core/clock.ts';
 import type { Core } from './core/contract.ts';
 import { createReleaseCore } from './core/wasm.ts';
 import { GeventError } from './exceptions.ts';
-import { replaceThreadHub, setHubMaker } from './hub/current.ts';
+import { replaceThreadHub, setDebugging, setHubMaker } from './hub/current.ts';
 import { Hub, type HubOptions, setMonitorMaker, setThreadPoolMaker } from './hub/hub.ts';
 
 /** The core that `config.core` or `name` asks for. */
@@ -73,6 +73,11 @@ setThreadPoolMaker((hub, type, size, idleTaskTimeout) => {
   );
   return new (typeof type === 'function' ? type : ThreadPool)(size, { idleTaskTimeout, hub });
 });
+
+// Operations may be made before the first hub is. A setting that is wrong is told of then.
+try {
+  if (config.debug) setDebugging(true);
+} catch {}
 
 setHubMaker(() => {
   const hub = new Hub({ core: createCore() });

@@ -2,7 +2,7 @@
 
 import { needOptions, type Seconds, toMs } from './core/clock.ts';
 import { NIL, Priority } from './core/contract.ts';
-import { active, debugging } from './hub/current.ts';
+import { active, debugging, kept } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { Operation, RowWait } from './hub/operation.ts';
 import { DONE, type Park, RESUME, YIELD } from './hub/protocol.ts';
@@ -33,7 +33,7 @@ function makeYield(): { Yield: new () => Operation<void>; zero: Operation<void> 
     complete(): void {}
   }
 
-  const zero = new Yield();
+  const zero = kept(() => new Yield());
   return { Yield, zero };
 }
 
@@ -76,7 +76,7 @@ class UnrefSleep extends Sleep {
   }
 }
 
-let last = new Sleep(1000);
+let last = kept(() => new Sleep(1000));
 
 /**
  * Let others run, for at least `seconds`. Switch point, always: `sleep()` puts the greenlet behind all that are ready now.

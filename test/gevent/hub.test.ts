@@ -1405,8 +1405,35 @@ describe.each(CORES)('in a process of its own, on the %s core', { timeout: 20_00
       'GEVENT_LOOP_EXIT This operation would block forever: 2 waiting, no timer armed',
       '  main in join of <Greenlet "Greenlet-0": waits()>',
       expect.stringMatching(/^ {2}<Greenlet "Greenlet-0": waits\(\)> in join of <Greenlet "Greenlet-\d+": later\(\)>$/),
+      '  a call that blocks does nothing without yield* or await: GEVENT_DEBUG=1 names those that were left so',
       'woken after all',
     ]);
+  });
+
+  test('in debug mode LoopExit names what was never consumed, by main before there was a hub and by who still waits', async () => {
+    const { stdout } = await program(
+      `${head}
+      import { Event } from '#event.ts';
+      sleep(0.25);
+      const event = new Event();
+      spawn(function* sets() { new Event().wait(); yield* event.wait(); });
+      try { await event.wait(); } catch (error) { say(error.message); }`,
+      { ...env, GEVENT_DEBUG: '1' },
+    );
+    expect(stdout.filter((line) => !line.startsWith('      at '))).toEqual([
+      'This operation would block forever: 2 waiting, no timer armed',
+      '  main in Event.wait',
+      expect.stringMatching(/^ {2}<Greenlet "Greenlet-\d+": sets\(\)> in Event.wait$/),
+      '  sleep(0.25) was made in main and never consumed, so it did nothing; write yield* or await before it',
+      expect.stringMatching(/^ {2}Event.wait was made in <Greenlet "Greenlet-\d+": sets\(\)> and never consumed/),
+    ]);
+  });
+
+  test('in debug mode a program that ends says what main never consumed, and where', async () => {
+    const { code, stderr } = await program(`${head} await sleep(0.01); sleep(0.25);`, { ...env, GEVENT_DEBUG: '1' });
+    expect(code).toBe(0);
+    expect(stderr).toContain('GEVENT_UNCONSUMED: sleep(0.25) was made in main and never consumed');
+    expect(stderr.split('\n').filter((line) => line.includes('GEVENT_UNCONSUMED'))).toHaveLength(1);
   });
 
   test('uncaught it ends the process with its text', async () => {

@@ -7,7 +7,7 @@
 
 import { NIL, Priority } from '../core/contract.ts';
 import { HubDestroyed } from '../exceptions.ts';
-import { debugging, setActive } from '../hub/current.ts';
+import { debugging, kept, setActive } from '../hub/current.ts';
 import { NOTHING, traced } from '../hub/drive.ts';
 import type { Hub } from '../hub/hub.ts';
 import { isOperation, later, Operation } from '../hub/operation.ts';
@@ -239,7 +239,7 @@ class GuestYield extends Operation<void> {
   complete(): void {}
 }
 
-const YIELDS = new GuestYield();
+const YIELDS = kept(() => new GuestYield());
 
 class GuestSleep extends Operation<void> {
   readonly #ms: number;

@@ -19,6 +19,17 @@ export function setDebugging(on: boolean): void {
   debugging = on;
 }
 
+/** An operation that is kept to serve all who want one like it: nobody has forgotten it. */
+export function kept<T>(make: () => T): T {
+  const was = debugging;
+  debugging = false;
+  try {
+    return make();
+  } finally {
+    debugging = was;
+  }
+}
+
 let ofThread: Hub | null = null;
 let make: (() => Hub) | null = null;
 

@@ -1,6 +1,7 @@
 // Debug mode (GEVENT_DEBUG=1; always on in the test kit): two mistakes that nothing else would tell of. An operation that was
-// made in a body and never consumed: `sleep(1);` without `yield*` does nothing at all. And a kill that a general `catch`
-// swallowed: the greenlet lives on, and whoever waits for its end waits.
+// made and never consumed: `sleep(1);` without `yield*` does nothing at all. It is told of when its greenlet ends, by LoopExit,
+// and, if main made it, when the process is about to end. And a kill that a general `catch` swallowed: the greenlet lives on,
+// and whoever waits for its end waits.
 
 import { GreenletExit } from '../exceptions.ts';
 import type { Hub } from './hub.ts';
@@ -23,6 +24,9 @@ const made = new WeakMap<RawGreenlet, Map<Described, Error>>();
 /** The same map, by operation. */
 const makers = new WeakMap<Described, Map<Described, Error>>();
 
+/** So many operations that main never consumed are enough to tell what is wrong. */
+const MOST_OF_MAIN = 20;
+
 export class Debug {
   readonly #hub: Hub;
   readonly #killed = new WeakMap<RawGreenlet, Killed>();
@@ -40,13 +44,15 @@ export class Debug {
 
   created(op: Described): void {
     const by = waitingGreenlet();
-    // Main has no end at which to look, and hub callbacks cannot consume.
-    if (by === by.$hub.main || by === by.$hub) return;
+    // Hub callbacks cannot consume.
+    if (by === by.$hub) return;
     let unconsumed = made.get(by);
     if (unconsumed === undefined) {
       unconsumed = new Map();
       made.set(by, unconsumed);
     }
+    // Main does not end while the program runs.
+    if (by === by.$hub.main && unconsumed.size === MOST_OF_MAIN) return;
     unconsumed.set(op, captureSite());
     makers.set(op, unconsumed);
   }
@@ -65,17 +71,30 @@ export class Debug {
     if (error instanceof GreenletExit && !g.$more?.outcome) this.#killed.set(g, { exit: error, next: null });
   }
 
-  /** `g` has ended: report what it made and left, and a kill it did not end by. */
-  ended(g: RawGreenlet): void {
+  /** Operations that `g` made and nobody consumed: told once. */
+  unconsumed(g: RawGreenlet): string[] {
     const unconsumed = made.get(g);
     made.delete(g);
+    const told: string[] = [];
     for (const [op, site] of unconsumed ?? []) {
       const what = described(op);
       if (what === null) continue;
-      this.#hub.report(
-        `GEVENT_UNCONSUMED: ${what} was made in ${g} and never consumed, so it did nothing; write yield* or await before it\n${siteText(site)}\n`,
+      const who = g === g.$hub.main ? 'main' : g;
+      told.push(
+        `${what} was made in ${who} and never consumed, so it did nothing; write yield* or await before it\n${siteText(site)}`,
       );
     }
+    return told;
+  }
+
+  /** The process is about to end, or `g` has: report what it made and left. */
+  left(g: RawGreenlet): void {
+    for (const text of this.unconsumed(g)) this.#hub.report(`GEVENT_UNCONSUMED: ${text}\n`);
+  }
+
+  /** `g` has ended: report what it made and left, and a kill it did not end by. */
+  ended(g: RawGreenlet): void {
+    this.left(g);
     const killed = this.#killed.get(g);
     if (killed === undefined) return;
     this.#killed.delete(g);
@@ -108,12 +127,13 @@ function captureSite(): Error {
 }
 
 // Stacks show files as URLs or as plain paths.
-const LIBRARY = new URL(import.meta.url).pathname.replace(/hub\/debug\.[jt]s$/, '');
+const LIBRARY = new URL(import.meta.url).pathname.replace(/(hub\/debug|[^/]*)\.[jt]s$/, '');
 const LIBRARY_PATH = decodeURI(LIBRARY);
 
 /** The first frames outside this library. */
 function siteText(site: Error): string {
-  return outside((site.stack ?? '').split('\n').slice(1))
+  // Behind the three that take note. All are ours where a bundler has put the program in the same file.
+  return outside((site.stack ?? '').split('\n').slice(4))
     .slice(0, 3)
     .join('\n');
 }

@@ -29,7 +29,7 @@ import type { GeneratorBody, Greenlet, OtherBody } from '../gevent-greenlet.ts';
 import type { ThreadPool } from '../sys/threads.ts';
 import { makeBatch, Pass, runWithCare } from './batch.ts';
 import { type Slices, unwatchStores, watchStores } from './context.ts';
-import { active, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
+import { active, debugging, replaceThreadHub, setActive, setDebugging, threadHub, threadHubIfAny } from './current.ts';
 import { Debug } from './debug.ts';
 import { after, follow, NOTHING, threw, traced } from './drive.ts';
 import { Dump } from './dump.ts';
@@ -832,7 +832,9 @@ export class Hub extends RawGreenlet {
   /** The platform has nothing left to do. */
   #idle(): void {
     if (this.#destroyed || threadHubIfAny() !== this) return;
-    if (!this.#wakeJoiners()) this.#exit();
+    if (this.#wakeJoiners()) return;
+    this.#exit();
+    if (debugging) this.debug.left(this.main);
   }
 
   /** Tell those in `join()` that nothing is left. False if there are none. */
@@ -872,6 +874,16 @@ export class Hub extends RawGreenlet {
     const shown = lines.slice(0, 50).map((line) => `\n  ${line}`);
     if (lines.length > shown.length) shown.push(`\n  and ${lines.length - shown.length} more`);
     for (const circle of dump.deadlockLines()) shown.push(`\n  ${circle}`);
+    // What is missing is often a call that did nothing.
+    if (!debugging)
+      shown.push(
+        '\n  a call that blocks does nothing without yield* or await: GEVENT_DEBUG=1 names those that were left so',
+      );
+    else {
+      for (const g of new Set([this.main, ...dump.entries.map((entry) => entry.greenlet ?? this.main)])) {
+        for (const text of this.debug.unconsumed(g)) shown.push(`\n  ${text.replaceAll('\n', '\n  ')}`);
+      }
+    }
     return head + shown.join('');
   }
 
