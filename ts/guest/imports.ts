@@ -1,6 +1,6 @@
 // What a guest is given to import.
 
-import { describe } from '../core/clock.ts';
+import { needFunction, wrongType } from '../core/clock.ts';
 import { sleep } from '../sleep.ts';
 
 /** Values by module and name, as for WebAssembly.instantiate; functions that block are marked by `blocking`. */
@@ -34,7 +34,7 @@ export class Blocking {
  * @throws TypeError if `fn` is no function, or one that could not be started: a generator function
  */
 export function blocking(fn: (...args: any[]) => unknown): Blocking {
-  if (typeof fn !== 'function') throw new TypeError(`blocking(fn): expected a function, got ${describe(fn)}`);
+  needFunction('blocking(fn)', fn);
   if (/GeneratorFunction$/.test(fn.constructor.name)) {
     throw new TypeError(
       'blocking(fn): expected a function that returns an operation or a promise, got a generator function',
@@ -60,7 +60,7 @@ const directs = new WeakSet<object>();
  */
 export function direct<F extends ((...args: any[]) => unknown) | WebAssembly.Table>(it: F): F {
   if (typeof it !== 'function' && !((it as unknown) instanceof WebAssembly.Table)) {
-    throw new TypeError(`direct(fn): expected a function or a table, got ${describe(it)}`);
+    throw wrongType('direct(fn)', 'a function or a table', it);
   }
   directs.add(it);
   return it;

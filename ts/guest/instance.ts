@@ -1,6 +1,6 @@
 // One instance of a guest: its memory, its exports, the greenlets that run in it.
 
-import { describe } from '../core/clock.ts';
+import { describe, wrongType } from '../core/clock.ts';
 import { setActive } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Rowed } from '../hub/waitable.ts';
@@ -191,7 +191,7 @@ export class Instance {
    */
   handle(object: object): number {
     if (typeof object !== 'object' || object === null) {
-      throw new TypeError(`handle(object): expected an object, got ${describe(object)}`);
+      throw wrongType('handle(object)', 'an object', object);
     }
     return this.handles.of(object);
   }

@@ -1,6 +1,6 @@
 // What `load` is told, and what is wrong with that at first sight.
 
-import { describe } from '../core/clock.ts';
+import { wrongRange, wrongType } from '../core/clock.ts';
 import type { Greenlet } from '../gevent-greenlet.ts';
 import type { Net } from './abi-sockets.ts';
 import { BACKENDS, type BackendName } from './detect.ts';
@@ -58,11 +58,11 @@ export function checkLoad(source: unknown, options: LoadOptions): Uint8Array | W
   const { backend = 'auto', depth = 0 } = options;
   const { frameLimit, maxStacks, stackSize } = limitsOf(options);
   if (backend !== 'auto' && !BACKENDS.includes(backend)) {
-    throw new TypeError(`load({ backend }): expected auto, ${BACKENDS.join(', ')}, got ${describe(backend)}`);
+    throw wrongType('load({ backend })', `auto, ${BACKENDS.join(', ')}`, backend);
   }
   const integer = (name: string, value: number, least: number, most: number) => {
     if (!Number.isInteger(value) || value < least || value > most) {
-      throw new RangeError(`load({ ${name} }): expected an integer from ${least} to ${most}, got ${describe(value)}`);
+      throw wrongRange(`load({ ${name} })`, `an integer from ${least} to ${most}`, value);
     }
   };
   integer('stackSize', stackSize, 1024, 1 << 28);
@@ -72,15 +72,17 @@ export function checkLoad(source: unknown, options: LoadOptions): Uint8Array | W
   integer('depth', depth, 0, 1 << 24);
   const { net, files, log } = options;
   if (net !== undefined && (typeof net?.createConnection !== 'function' || typeof net.createServer !== 'function')) {
-    throw new TypeError(
-      `load({ net }): expected the module gevent-wasm/socket, or an object with createConnection and createServer, got ${describe(net)}`,
+    throw wrongType(
+      'load({ net })',
+      'the module gevent-wasm/socket, or an object with createConnection and createServer',
+      net,
     );
   }
   if (files !== undefined && typeof files !== 'string') {
-    throw new TypeError(`load({ files }): expected the path of a folder, got ${describe(files)}`);
+    throw wrongType('load({ files })', 'the path of a folder', files);
   }
   if (log !== undefined && typeof log !== 'function') {
-    throw new TypeError(`load({ log }): expected a function, got ${describe(log)}`);
+    throw wrongType('load({ log })', 'a function', log);
   }
   if (source instanceof WebAssembly.Module) return source;
   if (
@@ -90,5 +92,5 @@ export function checkLoad(source: unknown, options: LoadOptions): Uint8Array | W
     return new Uint8Array(source);
   }
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  throw new TypeError(`load(source): expected the bytes of a module, or a WebAssembly.Module, got ${describe(source)}`);
+  throw wrongType('load(source)', 'the bytes of a module, or a WebAssembly.Module', source);
 }

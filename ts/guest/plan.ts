@@ -1,6 +1,6 @@
 // What becomes of each function that a guest imports: whether it is linked as it is or through a shim, and through which.
 
-import { describe } from '../core/clock.ts';
+import { wrongType } from '../core/clock.ts';
 import { builtinOf } from './abi.ts';
 import { riskOf } from './choose.ts';
 import { Extern, type Signature, sameSignature, Type } from './emit.ts';
@@ -72,7 +72,7 @@ export function planImports(program: Program, given: Imports, instance: Instance
       // Code of another module that JSPI suspends, reached without a JavaScript frame on a stack of wasmfx, crashes V8 14.6.
       else functions[key] = backend === 'wasmfx' && isExported(value) ? (...args: unknown[]) => value(...args) : value;
     } else if (value !== undefined) {
-      throw new TypeError(`load({ imports }): expected a function for ${key}, got ${describe(value)}`);
+      throw wrongType('load({ imports })', `a function for ${key}`, value);
     } else if (module === 'gevent' && (name === 'yield' || name === 'sleep')) {
       const own = name === 'yield' ? YIELD : SLEEP;
       if (late) add(key, { kind: 'engine', name, signature: own }, null);

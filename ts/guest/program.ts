@@ -1,6 +1,6 @@
 // A loaded guest: what is known of its module, and the small modules that link instances of it, each compiled once.
 
-import { describe } from '../core/clock.ts';
+import { wrongType } from '../core/clock.ts';
 import type { Greenlet } from '../gevent-greenlet.ts';
 import { getHub, type Hub } from '../hub.ts';
 import type { Net } from './abi-sockets.ts';
@@ -85,7 +85,7 @@ export class Program {
     const exported = WebAssembly.Module.exports(this.module).filter((it) => it.kind === 'global');
     if (named !== undefined) {
       if (exported.some((it) => it.name === named)) return named;
-      throw new TypeError(`load({ stackPointer }): expected the name of an exported global, got ${describe(named)}`);
+      throw wrongType('load({ stackPointer })', 'the name of an exported global', named);
     }
     return exported.find((it) => it.name === OUR.sp || it.name === '__stack_pointer')?.name ?? null;
   }

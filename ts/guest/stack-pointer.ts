@@ -1,7 +1,7 @@
 // Which global of a module is its shadow stack pointer. Nothing says so for certain: it is told by names, by what compilers leave in a
 // module, or by the user.
 
-import { describe } from '../core/clock.ts';
+import { wrongType } from '../core/clock.ts';
 import { Reader } from './bytes.ts';
 import { Extern, Type } from './emit.ts';
 import type { ExportOf, Shape } from './read.ts';
@@ -115,7 +115,7 @@ export function withStackPointer(shape: Shape, named: string | number | null | u
       : (shape.exports.find((it) => it.kind === Extern.GLOBAL && it.name === named)?.index ?? -1);
   const global = shape.globals[index];
   if (global === undefined || global.type !== Type.I32 || !global.mutable || global.imported) {
-    throw new TypeError(`${where}: expected a mutable i32 global of the module, got ${describe(named)}`);
+    throw wrongType(where, 'a mutable i32 global of the module', named);
   }
   return { ...shape, stackPointer: { kind: 'global', index, from: 'llvm' } };
 }

@@ -5,7 +5,7 @@ import { Buffer } from 'node:buffer';
 import type { PathLike } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
-import { describe } from '../core/clock.ts';
+import { wrongRange, wrongType } from '../core/clock.ts';
 import { Framed } from '../framed.ts';
 import { active, debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -115,7 +115,7 @@ abstract class DiskFile<T extends Buffer | string> {
     const codec = new TextCodec(options);
     const bytes = collected(buffering);
     if (!Number.isInteger(bytes) || bytes < 0) {
-      throw new RangeError(`buffering: expected a number of bytes from 0, got ${describe(buffering)}`);
+      throw wrongRange('buffering', 'a number of bytes from 0', buffering);
     }
     const where = 'FileObject(fobj)';
     const from = sourceOf(fobj, where);
@@ -311,7 +311,7 @@ abstract class DiskFile<T extends Buffer | string> {
    */
   read(size = -1, options?: IoOptions): Operation<T> {
     this.#check(true, 'read');
-    if (!Number.isInteger(size)) throw new RangeError(`read(size): expected an integer, got ${describe(size)}`);
+    if (!Number.isInteger(size)) throw wrongRange('read(size)', 'an integer', size);
     const self = this;
     return this.#turn(
       'read',
@@ -339,7 +339,7 @@ abstract class DiskFile<T extends Buffer | string> {
   /** A line with its end; the rest at the end of the file; empty behind it. Switch point, unless it was read before. */
   readline(limit = -1, options?: IoOptions): Operation<T> {
     this.#check(true, 'readline');
-    if (!Number.isInteger(limit)) throw new RangeError(`readline(limit): expected an integer, got ${describe(limit)}`);
+    if (!Number.isInteger(limit)) throw wrongRange('readline(limit)', 'an integer', limit);
     const self = this;
     return this.#turn(
       'readline',
@@ -385,7 +385,7 @@ abstract class DiskFile<T extends Buffer | string> {
   /** Bytes into `into`: how many, 0 at the end. */
   readinto(into: Uint8Array, options?: IoOptions): Operation<number> {
     this.#check(true, 'readinto');
-    if (!(into instanceof Uint8Array)) throw new TypeError(`readinto(into): expected bytes, got ${describe(into)}`);
+    if (!(into instanceof Uint8Array)) throw wrongType('readinto(into)', 'bytes', into);
     const self = this;
     return this.#turn('readinto', options, function* (): Frame<number> {
       yield* self.#sync();
@@ -493,10 +493,9 @@ abstract class DiskFile<T extends Buffer | string> {
    */
   seek(offset: number, whence: 0 | 1 | 2 = 0): Operation<number> {
     this.#open();
-    if (!Number.isSafeInteger(offset))
-      throw new RangeError(`seek(offset): expected an integer, got ${describe(offset)}`);
+    if (!Number.isSafeInteger(offset)) throw wrongRange('seek(offset)', 'an integer', offset);
     if (whence !== 0 && whence !== 1 && whence !== 2) {
-      throw new RangeError(`seek(whence): expected 0, 1 or 2, got ${describe(whence)}`);
+      throw wrongRange('seek(whence)', '0, 1 or 2', whence);
     }
     const self = this;
     return this.#turn('seek', undefined, function* (): Frame<number> {
@@ -514,7 +513,7 @@ abstract class DiskFile<T extends Buffer | string> {
   truncate(size?: number): Operation<number> {
     this.#check(false, 'truncate');
     if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
-      throw new RangeError(`truncate(size): expected a number of bytes, got ${describe(size)}`);
+      throw wrongRange('truncate(size)', 'a number of bytes', size);
     }
     const self = this;
     return this.#turn('truncate', undefined, function* (): Frame<number> {

@@ -1,7 +1,7 @@
 // ThreadPoolExecutor: a ThreadPool as Python's concurrent.futures has it.
 
 import { availableParallelism } from 'node:os';
-import { describe } from '../core/clock.ts';
+import { describe, needFunction, wrongRange } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
@@ -11,8 +11,9 @@ import type { Park } from '../hub/protocol.ts';
 import { timeoutOf } from '../limit.ts';
 import { IMap, type IMapOptions, splitImap } from '../mapping.ts';
 import { type Limit, Timeout } from '../timeout.ts';
+import type { ThreadResult } from './thread-result.ts';
 import { checkTask, TaskError, type ThreadFunction } from './thread-task.ts';
-import { ThreadPool, type ThreadPoolOptions, type ThreadResult } from './threads.ts';
+import { ThreadPool, type ThreadPoolOptions } from './threads.ts';
 
 /** A future had no result in time. */
 export class FutureTimeoutError extends GeventError {
@@ -99,7 +100,7 @@ export class Future<T = unknown> {
 
   /** Have `fn(future)` called when it is done, in the hub; at once if it is. Errors in it are reported. */
   addDoneCallback(fn: (future: this) => unknown): void {
-    if (typeof fn !== 'function') throw new TypeError(`addDoneCallback(fn): expected a function, got ${describe(fn)}`);
+    needFunction('addDoneCallback(fn)', fn);
     const { hub } = this.#result.$pool;
     if (this.done()) hub.callback([fn, this], fn, [this]);
     else this.#result.rawlink(() => hub.callback([fn, this], fn, [this]));
@@ -107,7 +108,7 @@ export class Future<T = unknown> {
 
   /** Have `callback(this)` called in the hub when it is done. */
   rawlink(callback: (future: this) => void): void {
-    if (typeof callback !== 'function') throw new TypeError(`rawlink: expected a function, got ${describe(callback)}`);
+    needFunction('rawlink', callback);
     const link = () => {
       this.#callbacks.delete(callback);
       callback(this);
@@ -172,7 +173,7 @@ export class ThreadPoolExecutor {
   /** @param maxWorkers - threads at most, an integer from 1. Default: as many as the machine has processors for */
   constructor(maxWorkers: number = availableParallelism(), options: ThreadPoolOptions = {}) {
     if (!Number.isInteger(maxWorkers) || maxWorkers < 1) {
-      throw new RangeError(`ThreadPoolExecutor(maxWorkers): expected an integer from 1, got ${describe(maxWorkers)}`);
+      throw wrongRange('ThreadPoolExecutor(maxWorkers)', 'an integer from 1', maxWorkers);
     }
     this.#pool = new ThreadPool(maxWorkers, options);
   }

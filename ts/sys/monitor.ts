@@ -5,7 +5,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { config } from '../config.ts';
-import { describe, type Seconds, toMs } from '../core/clock.ts';
+import { type Seconds, toMs, wrongRange, wrongType } from '../core/clock.ts';
 import { Word } from '../core/contract.ts';
 import {
   EventLoopBlocked,
@@ -144,13 +144,11 @@ export class PeriodicMonitoringThread {
    */
   addMonitoringFunction(fn: (hub: Hub) => unknown, period: Seconds | null): void {
     if (typeof fn !== 'function') {
-      throw new TypeError(`addMonitoringFunction(fn): expected a function, got ${describe(fn)}`);
+      throw wrongType('addMonitoringFunction(fn)', 'a function', fn);
     }
     const ms = period === null ? null : toMs(period, 'addMonitoringFunction(period)');
     if (ms !== null && !(ms > 0)) {
-      throw new RangeError(
-        `addMonitoringFunction(period): expected more than 0 seconds or null, got ${describe(period)}`,
-      );
+      throw wrongRange('addMonitoringFunction(period)', 'more than 0 seconds or null', period);
     }
     clearInterval(this.#functions.get(fn)?.timer);
     this.#functions.delete(fn);

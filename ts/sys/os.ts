@@ -2,7 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import { closeSync, read, write } from 'node:fs';
-import { describe } from '../core/clock.ts';
+import { wrongType } from '../core/clock.ts';
 import { ForeignWait } from '../foreign.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -96,7 +96,7 @@ function polled(fd: number, writing: boolean): NodeStream | null {
 }
 
 function count(n: unknown, where: string): number {
-  if (typeof n !== 'number') throw new TypeError(`${where}: expected a number of bytes, got ${describe(n)}`);
+  if (typeof n !== 'number') throw wrongType(where, 'a number of bytes', n);
   if (!Number.isInteger(n) || n < 0) throw new RangeError(`${where}: expected a number of bytes from 0, got ${n}`);
   return n;
 }

@@ -6,7 +6,7 @@
 import type { Buffer } from 'node:buffer';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { describe } from '../core/clock.ts';
+import { needFunction } from '../core/clock.ts';
 import { AsyncResult } from '../event.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
@@ -259,7 +259,7 @@ class PopenObject<T extends Buffer | string = Buffer> {
 
   /** Have `callback(this)` called in the hub, once, when it has ended. */
   rawlink(callback: (popen: this) => void): void {
-    if (typeof callback !== 'function') throw new TypeError(`rawlink: expected a function, got ${describe(callback)}`);
+    needFunction('rawlink', callback);
     let link = this.#links.get(callback);
     if (link === undefined) {
       link = () => {

@@ -2,7 +2,7 @@
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { describe } from '../core/clock.ts';
+import { wrongRange, wrongType } from '../core/clock.ts';
 import { ForeignWait } from '../foreign.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -72,9 +72,7 @@ function spawned(
   where: string,
 ): number {
   if (!Array.isArray(argv) || argv.length === 0) {
-    throw new TypeError(
-      `${where}(argv): expected arguments, the program's name the first of them, got ${describe(argv)}`,
-    );
+    throw wrongType(`${where}(argv)`, `arguments, the program's name the first of them`, argv);
   }
   const args = argv.map((arg, i) => text(arg, `${where}(argv[${i}])`));
   const opened: number[] = [];
@@ -110,10 +108,7 @@ function descriptorsOf(actions: readonly FileAction[], opened: number[], where: 
     } else if (action[0] === POSIX_SPAWN_CLOSE) table.delete(fd);
     else if (action[0] === POSIX_SPAWN_DUP2) {
       table.set(checkFd(action[2], `${where}(fileActions)`), table.get(fd) ?? fd);
-    } else
-      throw new RangeError(
-        `${where}(fileActions): expected POSIX_SPAWN_OPEN, _CLOSE or _DUP2, got ${describe(action[0])}`,
-      );
+    } else throw wrongRange(`${where}(fileActions)`, 'POSIX_SPAWN_OPEN, _CLOSE or _DUP2', action[0]);
   }
   const all: (number | 'ignore')[] = ['ignore', 'ignore', 'ignore'];
   for (const [fd, mine] of table) {
@@ -131,9 +126,9 @@ function descriptorsOf(actions: readonly FileAction[], opened: number[], where: 
  * @see `gevent.os.waitpid`, the source. Differs: knows the children of Popen and posixSpawn, and ends for a minute.
  */
 export function waitpid(pid: number, options = 0): Operation<[pid: number, status: number]> {
-  if (!Number.isInteger(pid)) throw new TypeError(`waitpid(pid): expected a process id, got ${describe(pid)}`);
+  if (!Number.isInteger(pid)) throw wrongType('waitpid(pid)', 'a process id', pid);
   if (options !== 0 && options !== WNOHANG) {
-    throw new RangeError(`waitpid(options): expected 0 or WNOHANG, got ${describe(options)}`);
+    throw wrongRange('waitpid(options)', '0 or WNOHANG', options);
   }
   return new WaitPid(pid, options === WNOHANG);
 }
@@ -198,7 +193,7 @@ class WaitPid extends ForeignWait<[number, number]> {
 /** The exit code in what `waitpid` gives: minus the signal's number for a child that was killed. */
 export function waitstatusToExitcode(status: number): number {
   if (!Number.isInteger(status) || status < 0) {
-    throw new RangeError(`waitstatusToExitcode(status): expected what waitpid gives, got ${describe(status)}`);
+    throw wrongRange('waitstatusToExitcode(status)', 'what waitpid gives', status);
   }
   return (status & 0x7f) === 0 ? status >> 8 : -(status & 0x7f);
 }

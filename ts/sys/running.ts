@@ -1,7 +1,7 @@
 // run, call, checkCall, checkOutput, getoutput: start a process, wait for it, and leave nothing of it behind.
 
 import type { Buffer } from 'node:buffer';
-import { describe } from '../core/clock.ts';
+import { describe, wrongType } from '../core/clock.ts';
 import { Framed } from '../framed.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
@@ -96,7 +96,7 @@ function* running(args: Command, options: RunOptions): Frame<CompletedProcess<an
 
 function checkLimit(options: CallOptions, where: string): void {
   if (options === null || typeof options !== 'object') {
-    throw new TypeError(`${where}(options): expected an object, got ${describe(options)}`);
+    throw wrongType(`${where}(options)`, 'an object', options);
   }
   limitMs(options.timeout ?? null, `${where}(timeout)`);
 }
@@ -183,7 +183,7 @@ export interface GetOutputOptions {
  * @see `subprocess.getstatusoutput`, the source.
  */
 export function getstatusoutput(cmd: string, options: GetOutputOptions = {}): Operation<[number, string]> {
-  if (typeof cmd !== 'string') throw new TypeError(`getstatusoutput(cmd): expected a string, got ${describe(cmd)}`);
+  if (typeof cmd !== 'string') throw wrongType('getstatusoutput(cmd)', 'a string', cmd);
   return new Framed(`getstatusoutput of ${describe(cmd)}`, function* (): Frame<[number, string]> {
     const settings = { ...options, shell: true, text: true, stdout: PIPE, stderr: STDOUT } as const;
     const { returncode, stdout } = yield* running(cmd, settings);
@@ -193,7 +193,7 @@ export function getstatusoutput(cmd: string, options: GetOutputOptions = {}): Op
 
 /** What a command line writes in a shell, to stdout and stderr, without the last newline. Switch point. */
 export function getoutput(cmd: string, options: GetOutputOptions = {}): Operation<string> {
-  if (typeof cmd !== 'string') throw new TypeError(`getoutput(cmd): expected a string, got ${describe(cmd)}`);
+  if (typeof cmd !== 'string') throw wrongType('getoutput(cmd)', 'a string', cmd);
   return new Framed(`getoutput of ${describe(cmd)}`, function* (): Frame<string> {
     return (yield* getstatusoutput(cmd, options))[1];
   });

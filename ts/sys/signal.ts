@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
-import { describe } from '../core/clock.ts';
+import { wrongType } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import { signalHandler, type SignalHandler as Watching } from '../gevent.ts';
 import { signalName } from '../hub/watchers.ts';
@@ -46,7 +46,7 @@ const FIRM = ['SIGKILL', 'SIGSTOP'];
 export function signal(signum: string | number, handler: Disposition): Disposition | null {
   const name = signalName(signum);
   if (handler !== SIG_DFL && handler !== SIG_IGN && typeof handler !== 'function') {
-    throw new TypeError(`signal(handler): expected a function, SIG_DFL or SIG_IGN, got ${describe(handler)}`);
+    throw wrongType('signal(handler)', 'a function, SIG_DFL or SIG_IGN', handler);
   }
   if (!isMainThread) {
     throw new GeventError('GEVENT_SIGNAL_THREAD', 'signal: signals come to the main thread only');

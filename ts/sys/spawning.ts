@@ -5,7 +5,7 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import { delimiter, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { describe } from '../core/clock.ts';
+import { describe, wrongType } from '../core/clock.ts';
 import { checkFd, fdOf, type NodeStream } from '../net/descriptors.ts';
 import { Socket } from '../net/endpoint.ts';
 import { fromNode, OSError, unsupported } from '../net/errors.ts';
@@ -64,7 +64,7 @@ export interface Started {
 
 /** @internal */
 export function text(value: unknown, where: string): string {
-  if (typeof value !== 'string') throw new TypeError(`${where}: expected a string, got ${describe(value)}`);
+  if (typeof value !== 'string') throw wrongType(where, 'a string', value);
   if (value.includes('\0')) throw new TypeError(`${where}: a string with a zero byte: ${describe(value)}`);
   return value;
 }
@@ -74,7 +74,7 @@ function commandLine(args: Command, { shell = false, executable }: SpawnSettings
   let argv: string[];
   if (typeof args === 'string') argv = [text(args, 'Popen(args)')];
   else if (Array.isArray(args)) argv = args.map((arg, i) => text(arg, `Popen(args[${i}])`));
-  else throw new TypeError(`Popen(args): expected a string or an array of strings, got ${describe(args)}`);
+  else throw wrongType('Popen(args)', 'a string or an array of strings', args);
   if (argv.length === 0 || argv[0] === '') throw new RangeError('Popen(args): expected a program, got nothing');
   if (shell) {
     const sh = executable ?? (POSIX ? '/bin/sh' : (process.env.comspec ?? 'cmd.exe'));
@@ -108,9 +108,7 @@ function stdio(value: Stdio | undefined, name: string): NodeStdio | { copy: File
     return checkFd((value as { fileno(): number }).fileno(), `${where}.fileno()`);
   }
   if (node === null || node.destroyed) {
-    throw new TypeError(
-      `${where}: expected PIPE, STDOUT, DEVNULL, a descriptor or an open file, got ${describe(value)}`,
-    );
+    throw wrongType(where, 'PIPE, STDOUT, DEVNULL, a descriptor or an open file', value);
   }
   if (name === 'stdin' && node instanceof Readable && unread + node.readableLength > 0) {
     return { copy: value as NodeStream };
@@ -193,7 +191,7 @@ function joined(file: string, argv: string[], { shell = false }: SpawnSettings):
 
 /** @internal */
 export function checkEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
-  if (typeof env !== 'object') throw new TypeError(`Popen(env): expected an object, got ${describe(env)}`);
+  if (typeof env !== 'object') throw wrongType('Popen(env)', 'an object', env);
   for (const [name, value] of Object.entries(env)) if (value !== undefined) text(value, `Popen(env.${name})`);
   return env as Record<string, string | undefined>;
 }

@@ -3,7 +3,7 @@
 import type { Buffer } from 'node:buffer';
 import { closeSync, type PathLike } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
-import { describe } from '../core/clock.ts';
+import { wrongType } from '../core/clock.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
 import { timeoutOf } from '../limit.ts';
@@ -42,9 +42,7 @@ export function sourceOf(fobj: FileSource, where: string): NodeStream | number |
     if (typeof any.fileno === 'function') return checkFd(any.fileno(), `${where}.fileno()`);
     if (typeof any.fd === 'number') return checkFd(any.fd, `${where}.fd`);
   }
-  throw new TypeError(
-    `${where}: expected a descriptor, a path, something with fileno() or fd, or a stream of Node's, got ${describe(fobj)}`,
-  );
+  throw wrongType(where, `a descriptor, a path, something with fileno() or fd, or a stream of Node's`, fobj);
 }
 
 /** What the constructor finds out before there is an object. */

@@ -7,7 +7,7 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { transferableSymbol, valueSymbol } from 'piscina';
-import { describe } from '../core/clock.ts';
+import { describe, wrongType } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import type { SentError, SentTask } from './thread-worker.ts';
 
@@ -43,10 +43,10 @@ export function fromModule<F extends (...args: any[]) => any = (...args: any[]) 
 ): ModuleFunction<Parameters<F>, ReturnType<F>> {
   const url = module instanceof URL ? module.href : module;
   if (typeof url !== 'string' || url === '') {
-    throw new TypeError(`fromModule(module): expected a URL or an absolute path, got ${describe(module)}`);
+    throw wrongType('fromModule(module)', 'a URL or an absolute path', module);
   }
   if (typeof name !== 'string' || name === '') {
-    throw new TypeError(`fromModule(name): expected the name of an export, got ${describe(name)}`);
+    throw wrongType('fromModule(name)', 'the name of an export', name);
   }
   if (isAbsolute(url)) return { module: pathToFileURL(url).href, name };
   if (/^(file|data|node):/.test(url)) return { module: url, name };
@@ -61,7 +61,7 @@ const texts = new WeakMap<object, string>();
 export function checkTask(fn: unknown, where: string): void {
   if (typeof fn === 'function') textOf(fn as () => unknown, where);
   else if (typeof (fn as ModuleFunction)?.module !== 'string' || typeof (fn as ModuleFunction).name !== 'string') {
-    throw new TypeError(`${where}: expected a function or fromModule(), got ${describe(fn)}`);
+    throw wrongType(where, 'a function or fromModule()', fn);
   }
 }
 

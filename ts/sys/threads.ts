@@ -1,32 +1,27 @@
 // ThreadPool: functions run in real threads, while greenlets wait for them.
 //
-// The pool itself counts: who may hand a task over (permits of the core), which tasks wait, how many run. Threads, messages and idle
-// times are piscina's. Threads belong to an *engine*, a piscina with a fixed number of them; another size makes another engine, and the
-// old one ends with its last task.
+// The pool itself counts: who may hand a task over (permits of the core), which tasks wait, how many run. Threads belong to an engine
+// with a fixed number of them (thread-engine.ts); another size makes another engine, and the old one ends with its last task.
 //
 //   P1  a task is in #waiting, or runs in one engine, or is settled; it is settled once
 //   P2  permits: maxsize + 1 - outstanding, less #debt while maxsize was lowered under the tasks' feet
 
-import { Piscina } from 'piscina';
-import { describe, type Seconds, toMs } from '../core/clock.ts';
-import { AsyncResult, Event } from '../event.ts';
+import { type Seconds, toMs, wrongRange, wrongType } from '../core/clock.ts';
+import { Event } from '../event.ts';
 import { InvalidThreadUseError } from '../exceptions.ts';
 import { Framed } from '../framed.ts';
-import { Greenlet, type OtherBody } from '../gevent-greenlet.ts';
 import { debugging } from '../hub/current.ts';
 import { type Hub, setThreadPoolMaker } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
-import type { Park } from '../hub/protocol.ts';
 import { hubHere } from '../limit.ts';
 import { Semaphore } from '../lock.ts';
-import { IMap, type IMapOptions, IMapUnordered, splitImap } from '../mapping.ts';
 import { Full } from '../simple-queue.ts';
 import type { Limit } from '../timeout.ts';
 import { until } from '../until.ts';
+import { Engine } from './thread-engine.ts';
+import { ThreadMapping } from './thread-mapping.ts';
+import { Task, ThreadResult } from './thread-result.ts';
 import { checkTask, isSentError, lost, nameOf, pack, received, TaskError, type ThreadFunction } from './thread-task.ts';
-
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './thread-worker.ts' : './thread-worker.js', import.meta.url)
-  .href;
 
 export interface ThreadPoolOptions {
   /** Seconds after which a thread without work ends; null, 0 or less: never. Default null. */
@@ -38,110 +33,9 @@ export interface ThreadPoolOptions {
 /** `spawnNowait` on a pool that has no room. */
 export class ThreadPoolFull extends Full {}
 
-const Task = { WAITING: 0, RUNNING: 1, SETTLED: 2 } as const;
-
-/** What a task will give: an AsyncResult that can call the task off. */
-export class ThreadResult<T = unknown> extends AsyncResult<T> {
-  /** @internal */ readonly $fn: ThreadFunction;
-  /** @internal */ $args: unknown[];
-  /** @internal Its error is told by somebody else. */ readonly $quiet: boolean;
-  /** @internal */ $state: number = Task.WAITING;
-  /** @internal */ $controller: AbortController | null = null;
-  /** @internal */ readonly $pool: ThreadPool;
-  #cancelled = false;
-
-  /** @internal */
-  constructor(pool: ThreadPool, fn: ThreadFunction, args: unknown[], quiet: boolean) {
-    super();
-    this.$pool = pool;
-    this.$fn = fn;
-    this.$args = args;
-    this.$quiet = quiet;
-  }
-
-  /** @internal */
-  override describe(): string {
-    return `ThreadResult.get of ${nameOf(this.$fn)}`;
-  }
-
-  /** True while a thread runs it. */
-  running(): boolean {
-    return this.$state === Task.RUNNING;
-  }
-
-  /**
-   * Call the task off: one that waits is dropped; one that runs is stopped by ending its thread, wherever it is. Who waits for the result gets
-   * a TaskError, `GEVENT_TASK_CANCELLED`. Never a switch point.
-   * @returns false if it is over already
-   */
-  override cancel(): boolean {
-    if (this.$state === Task.SETTLED) return false;
-    this.#cancelled = true;
-    this.$pool.$cancel(this);
-    return true;
-  }
-
-  /** True if it was called off. */
-  override cancelled(): boolean {
-    return this.#cancelled;
-  }
-
-  override toString(): string {
-    return `<ThreadResult of ${nameOf(this.$fn)} ${this.ready() ? 'ready' : this.running() ? 'running' : 'waiting'}>`;
-  }
-}
-
 class Room extends Semaphore {
   override describe(): string {
     return 'ThreadPool.spawn, every thread is busy';
-  }
-}
-
-class Engine {
-  readonly piscina: Piscina;
-  readonly ended = Promise.withResolvers<void>();
-  busy = 0;
-  #retired = false;
-  readonly #gone: (engine: Engine) => void;
-
-  constructor(
-    threads: number,
-    least: number,
-    idleMs: number,
-    gone: (engine: Engine) => void,
-    failed: (e: unknown) => void,
-  ) {
-    this.#gone = gone;
-    // Without 'sync', which has a thread without work stand still: connections and timers that a module keeps there would as well.
-    this.piscina = new Piscina({
-      filename: WORKER,
-      name: 'run',
-      minThreads: least,
-      maxThreads: threads,
-      idleTimeout: idleMs,
-      atomics: 'disabled',
-    });
-    this.piscina.on('error', failed);
-  }
-
-  /** End it when its tasks have. */
-  retire(): void {
-    this.#retired = true;
-    if (this.busy === 0) this.end();
-  }
-
-  /** One task less. */
-  left(): void {
-    if (--this.busy === 0 && this.#retired) this.end();
-  }
-
-  /** End its threads, whatever they do. */
-  end(): void {
-    this.#retired = true;
-    this.piscina.destroy().then(() => {
-      this.#gone(this);
-      this.ended.resolve();
-    });
   }
 }
 
@@ -156,7 +50,7 @@ class Engine {
  * @see `gevent.threadpool.ThreadPool`, the source. Differs: threads share no objects, so functions, arguments and results have to be sent;
  *   a task can be called off.
  */
-export class ThreadPool {
+export class ThreadPool extends ThreadMapping {
   /** Whose greenlets may use it. */
   readonly hub: Hub;
   #maxsize: number;
@@ -177,6 +71,7 @@ export class ThreadPool {
    * @throws TypeError or RangeError if it is none
    */
   constructor(maxsize: number, { idleTaskTimeout = null, hub = null }: ThreadPoolOptions = {}) {
+    super();
     checkSize(maxsize, 'ThreadPool(maxsize)', Infinity);
     const idleMs = idleTaskTimeout === null ? 0 : toMs(idleTaskTimeout, 'ThreadPool(idleTaskTimeout)');
     this.#idleMs = idleMs > 0 ? idleMs : Infinity;
@@ -396,143 +291,10 @@ export class ThreadPool {
     await this.kill();
   }
 
-  // ---- mapping ------------------------------------------------------------------------------------------------------
-
-  /** Run `fn(...args)` in a thread and wait for what it gives; its error is raised here. Killed or timed out, it calls the task off. */
-  apply<A extends unknown[], R>(fn: ThreadFunction<A, R>, ...[args]: Arguments<A>): Operation<Awaited<R>> {
-    checkTask(fn, 'apply(fn)');
-    return new Framed('ThreadPool.apply', () => this.#apply(fn, args ?? []));
-  }
-
-  *#apply(fn: ThreadFunction, args: unknown[]): Generator<Park, any, any> {
-    const result = yield* this.spawn(fn, ...args);
-    try {
-      return yield* result.get();
-    } finally {
-      result.cancel();
-    }
-  }
-
-  /** `apply` that does not wait: a Greenlet with the result. `callback(value)` runs in a greenlet of its own. Never a switch point. */
-  applyAsync<R>(
-    fn: ThreadFunction<any[], R>,
-    args: unknown[] = [],
-    callback: ((value: Awaited<R>) => unknown) | null = null,
-  ): Greenlet<Awaited<R>> {
-    checkTask(fn, 'applyAsync(fn)');
-    checkCallback(callback, 'applyAsync(callback)');
-    return this.#quietly(() => this.#applyCb(fn, args, callback));
-  }
-
-  /** `apply`, and then `callback(value)` in a greenlet of its own. */
-  applyCb<R>(
-    fn: ThreadFunction<any[], R>,
-    args: unknown[] = [],
-    callback: ((value: Awaited<R>) => unknown) | null = null,
-  ): Operation<Awaited<R>> {
-    checkTask(fn, 'applyCb(fn)');
-    checkCallback(callback, 'applyCb(callback)');
-    return new Framed('ThreadPool.applyCb', () => this.#applyCb(fn, args, callback));
-  }
-
-  *#applyCb(
-    fn: ThreadFunction,
-    args: unknown[],
-    callback: ((value: any) => unknown) | null,
-  ): Generator<Park, any, any> {
-    const value = yield* this.#apply(fn, args);
-    if (callback !== null) Greenlet.spawn(callback as OtherBody<[unknown], unknown>, value);
-    return value;
-  }
-
-  /**
-   * `fn(item)` for each item, in threads: the results in the order of the items. The first failing position is raised, the others run on.
-   * Killed or timed out, it calls off what is not over. Switch point.
-   */
-  map<T, R>(fn: ThreadFunction<[T], R>, items: Iterable<T>): Operation<Awaited<R>[]> {
-    return this.mapCb(fn, items);
-  }
-
-  /** `map`, and then `callback(list)` before this returns. */
-  mapCb<T, R>(
-    fn: ThreadFunction<[T], R>,
-    items: Iterable<T>,
-    callback: ((values: Awaited<R>[]) => unknown) | null = null,
-  ): Operation<Awaited<R>[]> {
-    checkMap(fn, items, callback);
-    return new Framed('ThreadPool.map', () => this.#map(fn, items, callback));
-  }
-
-  /** `map` that does not wait: a Greenlet with the list. `callback(list)` runs in that greenlet. Never a switch point. */
-  mapAsync<T, R>(
-    fn: ThreadFunction<[T], R>,
-    items: Iterable<T>,
-    callback: ((values: Awaited<R>[]) => unknown) | null = null,
-  ): Greenlet<Awaited<R>[]> {
-    checkMap(fn, items, callback);
-    return this.#quietly(() => this.#map(fn, items, callback));
-  }
-
-  *#map(
-    fn: ThreadFunction,
-    items: Iterable<unknown>,
-    callback: ((values: any[]) => unknown) | null,
-  ): Generator<Park, any[], any> {
-    const results: ThreadResult<any>[] = [];
-    const values: unknown[] = [];
-    let interrupted = true;
-    try {
-      for (const item of items) results.push(yield* this.spawn(fn, item));
-      for (const result of results) {
-        yield* result.wait();
-        if (!result.successful()) {
-          interrupted = false;
-          throw result.exception;
-        }
-        values.push(result.value);
-      }
-      interrupted = false;
-    } finally {
-      if (interrupted) for (const result of results) result.cancel();
-    }
-    callback?.(values);
-    return values;
-  }
-
-  /** The errors of its tasks have been reported. */
-  #quietly<T>(body: () => Generator<Park, T, any>): Greenlet<T> {
-    const greenlet = this.hub.spawn(body);
-    greenlet.$quiet = true;
-    return greenlet;
-  }
-
-  /**
-   * `map` as an iterator, in order: `for await (const r of pool.imap(fn, items))`, or `yield* it.next()`. Several iterables are zipped.
-   * With `maxsize` at most so many results wait to be taken.
-   */
-  imap<R>(fn: ThreadFunction<any[], R>, ...rest: ImapRest): IMap<Awaited<R>> {
-    checkTask(fn, 'imap(fn)');
-    const made = new IMap<Awaited<R>>(this, fn, splitImap(rest, 'imap'));
-    made.start();
-    return made;
-  }
-
-  /** The same in the order in which they are done. */
-  imapUnordered<R>(fn: ThreadFunction<any[], R>, ...rest: ImapRest): IMapUnordered<Awaited<R>> {
-    checkTask(fn, 'imapUnordered(fn)');
-    const made = new IMapUnordered<Awaited<R>>(this, fn, splitImap(rest, 'imapUnordered'));
-    made.start();
-    return made;
-  }
-
-  toString(): string {
+  override toString(): string {
     return `<ThreadPool tasks=${this.#outstanding} size=${this.size} maxsize=${this.#maxsize}>`;
   }
 }
-
-/** Arguments as one array, which may be left out if there are none. */
-type Arguments<A extends unknown[]> = [] extends A ? [args?: A] : [args: A];
-type ImapRest = [...iterables: Iterable<any>[], options: IMapOptions] | Iterable<any>[];
 
 /** Hands a task over, when there is room. */
 class Submit<T> extends SingleUse<ThreadResult<T>> {
@@ -581,26 +343,11 @@ class Submit<T> extends SingleUse<ThreadResult<T>> {
 }
 
 function checkSize(size: unknown, where: string, most: number): void {
-  if (typeof size !== 'number')
-    throw new TypeError(`${where}: expected an integer of 0 or more, got ${describe(size)}`);
+  if (typeof size !== 'number') throw wrongType(where, 'an integer of 0 or more', size);
   if (!Number.isInteger(size) || size < 0) {
-    throw new RangeError(`${where}: expected an integer of 0 or more, got ${describe(size)}`);
+    throw wrongRange(where, 'an integer of 0 or more', size);
   }
   if (size > most) throw new RangeError(`${where}: expected at most maxsize, ${most}, got ${size}`);
-}
-
-function checkCallback(callback: unknown, where: string): void {
-  if (callback !== null && typeof callback !== 'function') {
-    throw new TypeError(`${where}: expected a function, got ${describe(callback)}`);
-  }
-}
-
-function checkMap(fn: unknown, items: unknown, callback: unknown): void {
-  checkTask(fn, 'map(fn)');
-  if (typeof (items as Iterable<unknown>)?.[Symbol.iterator] !== 'function') {
-    throw new TypeError(`map(items): expected an iterable, got ${describe(items)}`);
-  }
-  checkCallback(callback, 'map(callback)');
 }
 
 setThreadPoolMaker((hub, type, size, idleTaskTimeout) => {

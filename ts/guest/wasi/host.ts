@@ -2,7 +2,7 @@
 // system; browser_wasi_shim, where it is installed, for directories in memory. Each has descriptors of its own numbering; the
 // table of a program says which of its numbers is which of theirs, and the calls are passed on with the number changed.
 
-import { describe } from '../../core/clock.ts';
+import { wrongType } from '../../core/clock.ts';
 import { GuestError } from '../errors.ts';
 
 type Call = (...args: any[]) => number;
@@ -112,12 +112,12 @@ async function openMemory(preopens: readonly [string, MemoryTree | ShimDirectory
     new Map(
       Object.entries(tree).map(([name, what]) => {
         if (name === '' || name === '.' || name === '..' || name.includes('/')) {
-          throw new TypeError(`preopens: expected the name of a file in ${path}, got ${describe(name)}`);
+          throw wrongType('preopens', `the name of a file in ${path}`, name);
         }
         if (typeof what === 'string') return [name, new File(new TextEncoder().encode(what))];
         if (what instanceof Uint8Array) return [name, new File(what.slice())];
         if (inMemory(what)) return [name, new Directory(contentsOf(what as MemoryTree, `${path}/${name}`))];
-        throw new TypeError(`preopens: expected text, bytes or an object for ${path}/${name}, got ${describe(what)}`);
+        throw wrongType('preopens', `text, bytes or an object for ${path}/${name}`, what);
       }),
     );
   const descriptors = preopens.map(([path, what]) => {

@@ -1,7 +1,7 @@
 // What a program is run with: read and checked once, where the caller is.
 
 import type { Readable, Writable } from 'node:stream';
-import { describe } from '../../core/clock.ts';
+import { describe, wrongType } from '../../core/clock.ts';
 import type { Queue } from '../../joinable.ts';
 import { limitMs } from '../../limit.ts';
 import type { Socket } from '../../net/endpoint.ts';
@@ -96,29 +96,27 @@ export class Setup {
   constructor(options: RunOptions, what: string, called = 'program') {
     const { name = called, args = [name], env = {}, preopens = {}, stdin = null, fds = {} } = options;
     const { stdout = 'inherit', stderr = 'inherit', timeout = null } = options;
-    if (typeof name !== 'string') throw new TypeError(`${what}({ name }): expected a string, got ${describe(name)}`);
+    if (typeof name !== 'string') throw wrongType(`${what}({ name })`, 'a string', name);
     limitMs(timeout, `${what}({ timeout })`);
     this.name = name;
     this.args = args;
     const text = (value: unknown, where: string): string => {
-      if (typeof value !== 'string')
-        throw new TypeError(`${what}({ ${where} }): expected a string, got ${describe(value)}`);
+      if (typeof value !== 'string') throw wrongType(`${what}({ ${where} })`, 'a string', value);
       if (value.includes('\0')) throw new TypeError(`${what}({ ${where} }): expected no NUL in ${describe(value)}`);
       return value;
     };
-    if (!Array.isArray(args)) throw new TypeError(`${what}({ args }): expected an array, got ${describe(args)}`);
+    if (!Array.isArray(args)) throw wrongType(`${what}({ args })`, 'an array', args);
     for (const [i, arg] of args.entries()) text(arg, `args[${i}]`);
     const record = (value: unknown, where: string): void => {
       if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
-      throw new TypeError(`${what}({ ${where} }): expected an object, got ${describe(value)}`);
+      throw wrongType(`${what}({ ${where} })`, 'an object', value);
     };
     record(env, 'env');
     this.env = Object.fromEntries(
       Object.entries(env)
         .filter(([, value]) => value !== undefined)
         .map(([key, value]) => {
-          if (key === '' || key.includes('='))
-            throw new TypeError(`${what}({ env }): expected a name, got ${describe(key)}`);
+          if (key === '' || key.includes('=')) throw wrongType(`${what}({ env })`, 'a name', key);
           return [text(key, 'env'), text(value, `env.${key}`)];
         }),
     );
@@ -127,8 +125,10 @@ export class Setup {
     for (const [path, where] of this.preopens) {
       text(path, 'preopens');
       if (typeof where === 'string' ? where === '' : !inMemory(where)) {
-        throw new TypeError(
-          `${what}({ preopens }): expected the path of a directory, or one in memory, for ${describe(path)}, got ${describe(where)}`,
+        throw wrongType(
+          `${what}({ preopens })`,
+          `the path of a directory, or one in memory, for ${describe(path)}`,
+          where,
         );
       }
     }
@@ -150,7 +150,7 @@ export class Setup {
         );
       }
       if (!isSocket(handle) && !isFile(handle)) {
-        throw new TypeError(`${what}({ fds }): expected a socket or a file for ${fd}, got ${describe(handle)}`);
+        throw wrongType(`${what}({ fds })`, `a socket or a file for ${fd}`, handle);
       }
     }
   }
@@ -162,8 +162,10 @@ export class Setup {
     if (given === null || toBytes(given) !== null || typeof it.get === 'function' || readable || isSocket(it) || file) {
       return given;
     }
-    throw new TypeError(
-      `${what}({ stdin }): expected null, a string, bytes, a queue, a readable stream, a socket or a file, got ${describe(given)}`,
+    throw wrongType(
+      `${what}({ stdin })`,
+      'null, a string, bytes, a queue, a readable stream, a socket or a file',
+      given,
     );
   }
 
@@ -173,8 +175,10 @@ export class Setup {
     if (typeof given === 'string' ? ['inherit', 'ignore', 'collect', 'pipe'].includes(given) : false) return given;
     if (typeof given === 'object' && ['put', 'write', 'sendall'].some((name) => typeof it[name] === 'function'))
       return given;
-    throw new TypeError(
-      `${what}: expected inherit, ignore, collect, pipe, null, a queue, a writable stream, a socket, a file or a function, got ${describe(given)}`,
+    throw wrongType(
+      what,
+      'inherit, ignore, collect, pipe, null, a queue, a writable stream, a socket, a file or a function',
+      given,
     );
   }
 

@@ -1,7 +1,7 @@
 // What standard input and output can be, as far as it needs nothing of Node: bytes, queues, functions. Sockets, files and
 // Node's streams are in handles.ts, which is loaded when one is given.
 
-import { describe } from '../../core/clock.ts';
+import { wrongType } from '../../core/clock.ts';
 import { Framed } from '../../framed.ts';
 import type { Operation } from '../../hub/operation.ts';
 import { isOperation } from '../../hub/operation.ts';
@@ -124,7 +124,7 @@ export class QueueInput extends Descriptor {
     }
     const bytes = toBytes(item);
     if (bytes === null) {
-      throw new TypeError(`stdin: expected strings or bytes from ${this.#source}, got ${describe(item)}`);
+      throw wrongType('stdin', `strings or bytes from ${this.#source}`, item);
     }
     // An empty one would be taken for the end.
     if (bytes.length > 0) this.#rest = bytes;

@@ -1,7 +1,7 @@
 // patchAll: every patch, in order, with its events and warnings.
 
 import { createRequire } from 'node:module';
-import { describe } from '../../core/clock.ts';
+import { wrongType } from '../../core/clock.ts';
 import {
   DoNotPatch,
   GeventDidPatchAllEvent,
@@ -73,8 +73,7 @@ function settingsOf(options: PatchAllOptions): Settings {
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(PATCHES, name))
       throw new TypeError(`patchAll(options): there is no patch ${name}; there are ${PATCH_NAMES.join(', ')}`);
-    if (value !== undefined && typeof value !== 'boolean')
-      throw new TypeError(`patchAll(${name}): expected true or false, got ${describe(value)}`);
+    if (value !== undefined && typeof value !== 'boolean') throw wrongType(`patchAll(${name})`, 'true or false', value);
   }
   const settings = {} as Settings;
   for (const name of PATCH_NAMES) settings[name] = options[name] ?? true;

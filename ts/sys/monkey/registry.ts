@@ -4,7 +4,7 @@
 //   R2  `changes` has an entry for each item that is not as it was, and unpatching walks it backwards
 
 import { syncBuiltinESMExports } from 'node:module';
-import { describe } from '../../core/clock.ts';
+import { describe, wrongType } from '../../core/clock.ts';
 import { DoNotPatch, GeventDidPatchModuleEvent, GeventWillPatchModuleEvent, notify } from '../../events.ts';
 
 /** A module of Node by its name (with or without `node:`), or an object: a module, its namespace, a class's prototype. */
@@ -43,7 +43,7 @@ export function objectOf(target: Target, where: string): object {
     return named(name, found as object);
   }
   if ((typeof target !== 'object' && typeof target !== 'function') || target === null)
-    throw new TypeError(`${where}: expected a module's name or an object, got ${describe(target)}`);
+    throw wrongType(where, `a module's name or an object`, target);
   // The bindings of a namespace cannot be set; those of a module of Node follow its default export.
   const { default: inner } = target as { default?: unknown };
   const namespace = Object.prototype.toString.call(target) === '[object Module]';
