@@ -13,7 +13,7 @@ import { Group } from '../group.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
 import { getcurrent, type RawGreenlet } from '../hub/raw.ts';
-import * as gevent from '../index.ts';
+import { until } from '../until.ts';
 import { formatRunInfo } from '../util.ts';
 import { type Address, AF_UNIX, shown, unixAddress } from './address.ts';
 import { Socket } from './endpoint.ts';
@@ -84,7 +84,9 @@ export class BackdoorServer extends StreamServer {
     const name = `backdoor for ${typeof address === 'string' ? 'a Unix socket' : shown(address)}`;
     const greenlet = getcurrent();
     if (greenlet instanceof Greenlet) greenlet.name = name;
-    const session = new Session(socket, name, this);
+    // At this time, since an import of all its names at the top would cost whoever imports the main entry alone.
+    const gevent = yield* until(import('../index.ts'));
+    const session = new Session(socket, name, this, gevent);
     try {
       yield* session.run();
     } catch (error) {
@@ -122,15 +124,17 @@ class Session {
   readonly #name: string;
   readonly #repl: REPLServer;
   readonly #server: BackdoorServer;
+  readonly #gevent: object;
   /** The line that is being evaluated. */
   #line: Greenlet | null = null;
   #prompted: (() => void) | null = null;
   #over = false;
 
-  constructor(socket: Socket, name: string, server: BackdoorServer) {
+  constructor(socket: Socket, name: string, server: BackdoorServer, gevent: object) {
     this.#socket = socket;
     this.#name = name;
     this.#server = server;
+    this.#gevent = gevent;
     this.#print(`${server.banner}\n`);
     // Its input stays empty: lines come by write().
     const input = new Readable({ read: () => {} });
@@ -171,7 +175,7 @@ class Session {
 
   #define(): void {
     const leave = (): void => void this.#repl.close();
-    const names = { gevent, hub: this.#server.hub, quit: leave, exit: leave };
+    const names = { gevent: this.#gevent, hub: this.#server.hub, quit: leave, exit: leave };
     for (const from of [names, this.#server.locals]) {
       Object.defineProperties(this.#repl.context, Object.getOwnPropertyDescriptors(from));
     }
