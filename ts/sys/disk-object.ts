@@ -1,28 +1,24 @@
-// FileObjectThread and FileObjectBlock: files on disk. What was read lies in a queue until somebody takes it, and whoever works on
-// the file holds its lock: so several greenlets may use one file, one after another, and one that is killed loses nothing (K1).
+// FileObjectThread and FileObjectBlock: files on disk. Whoever works on the file holds its lock, so several greenlets may use one file, one
+// after another; what is read and written, and where, is DiskAccess's business.
 
 import { Buffer } from 'node:buffer';
 import type { PathLike } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { wrongRange, wrongType } from '../core/clock.ts';
-import { Framed } from '../framed.ts';
-import { active, debugging } from '../hub/current.ts';
-import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
-import { type Park, RESUME } from '../hub/protocol.ts';
-import { hubHere, limitMs, timeoutOf } from '../limit.ts';
+import { limitMs, timeoutOf } from '../limit.ts';
 import { Semaphore } from '../lock.ts';
 import { fdOf } from '../net/descriptors.ts';
-import { fromNode, OSError, SocketTimeout, unsupported } from '../net/errors.ts';
-import { carryOut, Order } from '../net/order.ts';
-import { Reader } from '../net/reader.ts';
+import { OSError, unsupported } from '../net/errors.ts';
+import { Order } from '../net/order.ts';
 import type { IoOptions } from '../net/stream.ts';
 import { CharacterScan, TextCodec } from '../net/text.ts';
 import type { Data } from '../net/writer.ts';
-import { type Limit, Timeout } from '../timeout.ts';
-import { blocking, buffer, CHUNK, type Disk, pool, positionOf, sizeLeft } from './disk.ts';
+import { blocking, CHUNK, type Disk, pool, positionOf, sizeLeft } from './disk.ts';
+import { DiskAccess } from './disk-access.ts';
 import { type Mode, openFile, parseMode } from './file-mode.ts';
+import { type Frame, Turn, within } from './file-turn.ts';
 import { closedFile, collected, type FileObjectOptions, type FileSource, nameOf, sourceOf } from './stream-object.ts';
 
 const NEWLINE = 10;
@@ -32,79 +28,20 @@ export interface DiskFileOptions extends FileObjectOptions {
   lock?: boolean;
 }
 
-type Frame<T> = Generator<Park, T, any>;
-
-/** A wait that the time was up for. */
-function* within<T>(limit: Limit | undefined, body: () => Frame<T>): Frame<T> {
-  if (limit === undefined || limit === null) return yield* body();
-  const own =
-    limit instanceof Timeout ? limit : new Timeout((limitMs(limit, 'timeout') as number) / 1000, new SocketTimeout());
-  const started = !own.pending;
-  if (started) own.start();
-  try {
-    return yield* body();
-  } finally {
-    if (started) own.cancel();
-  }
-}
-
-/** A call that takes its turn; at once, if what it wants is here. */
-class Turn<R> extends Framed<R> {
-  readonly #now: () => R | null;
-  #found: { value: R } | null = null;
-
-  constructor(what: string, frame: () => Frame<R>, now: () => R | null) {
-    super(what, frame);
-    this.#now = now;
-  }
-
-  override next(sent?: unknown): IteratorResult<Park, R> {
-    if (sent !== RESUME && active !== null) {
-      const now = this.#now();
-      if (now !== null) {
-        this.use();
-        if (debugging) active.debug.consumed(this);
-        return { done: true, value: now };
-      }
-    }
-    return super.next(sent);
-  }
-
-  override begin(hub: Hub, slot: number): boolean {
-    const now = this.#now();
-    if (now === null) return super.begin(hub, slot);
-    this.use();
-    this.#found = { value: now };
-    return true;
-  }
-
-  override complete(hub: Hub, slot: number): R {
-    return this.#found === null ? super.complete(hub, slot) : this.#found.value;
-  }
-}
-
 abstract class DiskFile<T extends Buffer | string> {
   /** As it was given. */
   readonly mode: string;
   /** The path or descriptor it was made of. */
   readonly name: string | number;
-  readonly #disk: Disk;
-  readonly #fd: number;
+  readonly #access: DiskAccess;
   readonly #mode: Mode;
   readonly #text: TextCodec | null;
   readonly #buffering: number;
   readonly #closefd: boolean;
   readonly #lock: Semaphore | null;
-  /** Read and not taken. It is the queue of a Reader; nothing waits there. */
-  readonly #queue: Reader;
-  /** Where the next read or write is, behind the queue; null: where the descriptor stands. */
-  #position: number | null;
+  /** Collected, and not written yet. */
   #unsent: Uint8Array[] = [];
   #unsentBytes = 0;
-  /** What the disk is busy with (K1). */
-  #busy: Order<number> | null = null;
-  /** What those wait for who wait for that. */
-  readonly #waits = new Set<Order<number>>();
   #closing: Order<void> | null = null;
   /** Whoever made it keeps it from being collected, and closed. */
   protected readonly source: unknown;
@@ -120,29 +57,27 @@ abstract class DiskFile<T extends Buffer | string> {
     const where = 'FileObject(fobj)';
     const from = sourceOf(fobj, where);
     let position: number | null = null;
-    if (typeof from === 'number') this.#fd = from;
+    let fd: number | undefined;
+    if (typeof from === 'number') fd = from;
     else if (from instanceof Readable || from instanceof Writable) {
-      const fd = fdOf(from);
+      fd = fdOf(from);
       if (fd === undefined) throw unsupported(`${where}: Node does not tell the descriptor of this stream`);
-      this.#fd = fd;
     } else {
       if (!closefd) throw new TypeError(`${where}: closefd must be true for a path, got false`);
-      this.#fd = openFile(from as PathLike, parsed);
+      fd = openFile(from as PathLike, parsed);
       // Appending begins at the end, for who asks.
-      if (positionOf(this.#fd) !== null) position = parsed.append ? sizeLeft(this.#fd, 0) : 0;
+      if (positionOf(fd) !== null) position = parsed.append ? sizeLeft(fd, 0) : 0;
     }
     this.source = fobj;
     this.mode = mode;
     this.name = options.name ?? nameOf(fobj);
-    this.#disk = disk;
+    this.#access = new DiskAccess(disk, fd, this.name, parsed.append, position);
     this.#mode = parsed;
     this.#text = parsed.bytes ? null : codec;
     this.#buffering = bytes;
     // The process's own stay open, as streams of Node's do.
-    this.#closefd = closefd && this.#fd > 2;
+    this.#closefd = closefd && fd > 2;
     this.#lock = lock ? new Semaphore(1) : null;
-    this.#queue = new Reader(`read of ${this.name}`);
-    this.#position = position;
   }
 
   get closed(): boolean {
@@ -178,18 +113,18 @@ abstract class DiskFile<T extends Buffer | string> {
   /** The descriptor. */
   fileno(): number {
     this.#open();
-    return this.#fd;
+    return this.#access.fd;
   }
 
   isatty(): boolean {
     this.#open();
-    return isatty(this.#fd);
+    return isatty(this.#access.fd);
   }
 
   /** True for what has places: not for pipes and terminals. */
   seekable(): boolean {
     this.#open();
-    return this.#position !== null || positionOf(this.#fd) !== null;
+    return this.#access.seekable;
   }
 
   // ---- taking turns ---------------------------------------------------------------------------------------------------
@@ -211,7 +146,7 @@ abstract class DiskFile<T extends Buffer | string> {
   #free(): boolean {
     return (
       this.#closing === null &&
-      this.#busy === null &&
+      !this.#access.busy &&
       this.#unsentBytes === 0 &&
       (this.#lock === null || !this.#lock.locked())
     );
@@ -223,86 +158,18 @@ abstract class DiskFile<T extends Buffer | string> {
     try {
       this.#open();
       // What another one left behind.
-      if (this.#busy !== null) yield* this.#idle();
+      if (this.#access.busy) yield* this.#access.idle();
       return yield* body();
     } finally {
       lock?.release();
     }
   }
 
-  /** Have the disk do something, and wait for it. */
-  *#do(what: string, act: (done: (error: Error | null, value?: any) => void) => void): Frame<number> {
-    const order = new Order<number>(`${what} of ${this.name}`);
-    this.#busy = order;
-    act((error, value) => {
-      this.#busy = null;
-      if (error === null || error === undefined) order.settle(value ?? 0);
-      else order.fail(fromNode(error, OSError));
-    });
-    return yield* this.#wait(order);
-  }
-
-  *#wait(order: Order<number>): Frame<number> {
-    const mine = new Order<number>(order.describe());
-    order.follow(mine);
-    this.#waits.add(mine);
-    try {
-      return yield* mine;
-    } finally {
-      this.#waits.delete(mine);
-    }
-  }
-
-  *#idle(): Frame<void> {
-    while (this.#busy !== null) {
-      try {
-        yield* this.#wait(this.#busy);
-      } catch (error) {
-        // Of what another one began; but one's own kill goes on.
-        if (!(error instanceof OSError) || this.#closing !== null) throw error;
-      }
-    }
-  }
-
   // ---- reading --------------------------------------------------------------------------------------------------------
 
-  /** Have more in the queue, `want` bytes if possible; false at the end. */
-  *#fill(want: number): Frame<boolean> {
-    const known = want === Infinity && this.#position !== null ? sizeLeft(this.#fd, this.#position) : 0;
-    // One byte more, so that the end is seen as well.
-    const into = buffer(Math.max(CHUNK, Math.min(want === Infinity ? known + 1 : want, 16 * 2 ** 20)));
-    const position = this.#position;
-    const count = yield* this.#do('read', (done) =>
-      this.#disk.read(this.#fd, into, position, (error, got: number) => {
-        if (!error && got > 0) {
-          // Of a small piece in a large buffer the buffer is not kept.
-          const piece = into.subarray(0, got);
-          this.#queue.arrived(got * 4 < into.length ? Buffer.from(piece) : piece);
-          if (position !== null) this.#position = position + got;
-        }
-        done(error, got);
-      }),
-    );
-    return count > 0;
-  }
-
   #take(count: number): T {
-    const bytes = this.#queue.takeExactly(count);
+    const bytes = this.#access.queue.takeExactly(count);
     return (this.#text === null ? bytes : this.#text.decode(bytes)) as T;
-  }
-
-  *#enough(length: () => number, want: number): Frame<number> {
-    for (;;) {
-      const found = length();
-      if (found >= 0) return found;
-      try {
-        if (!(yield* this.#fill(want))) return this.#queue.size;
-      } catch (error) {
-        // Closed meanwhile: who reads all gets what there is.
-        if (want === Infinity && this.#closing !== null && error instanceof OSError) return this.#queue.size;
-        throw error;
-      }
-    }
   }
 
   /**
@@ -318,16 +185,16 @@ abstract class DiskFile<T extends Buffer | string> {
       options,
       function* (): Frame<T> {
         yield* self.#sync();
-        const queue = self.#queue;
+        const queue = self.#access.queue;
         let length: () => number;
         if (size < 0) length = () => -1;
         else if (self.#text?.utf8 && size > 0) {
           const scan = new CharacterScan(size);
           length = () => scan.end(queue.peek(queue.size));
         } else length = () => (queue.size >= size ? size : -1);
-        return self.#take(yield* self.#enough(length, size < 0 ? Infinity : size));
+        return self.#take(yield* self.#access.enough(length, size < 0 ? Infinity : size));
       },
-      size < 0 || this.#text?.utf8 ? null : () => (this.#queue.size >= size ? this.#take(size) : null),
+      size < 0 || this.#text?.utf8 ? null : () => (this.#access.queue.size >= size ? this.#take(size) : null),
     );
   }
 
@@ -346,7 +213,7 @@ abstract class DiskFile<T extends Buffer | string> {
       options,
       function* (): Frame<T> {
         yield* self.#sync();
-        const queue = self.#queue;
+        const queue = self.#access.queue;
         const max = limit < 0 ? Infinity : limit;
         let searched = 0;
         const length = (): number => {
@@ -355,14 +222,14 @@ abstract class DiskFile<T extends Buffer | string> {
           if (at >= 0) return Math.min(at, max);
           return queue.size >= max ? max : -1;
         };
-        return self.#take(yield* self.#enough(length, CHUNK));
+        return self.#take(yield* self.#access.enough(length, CHUNK));
       },
       limit < 0 ? () => this.#lineNow() : null,
     );
   }
 
   #lineNow(): T | null {
-    const at = this.#queue.find(NEWLINE, 0);
+    const at = this.#access.queue.find(NEWLINE, 0);
     return at < 0 ? null : this.#take(at);
   }
 
@@ -372,11 +239,11 @@ abstract class DiskFile<T extends Buffer | string> {
     const self = this;
     return this.#turn('readlines', options, function* (): Frame<T[]> {
       yield* self.#sync();
-      yield* self.#enough(() => -1, Infinity);
+      yield* self.#access.enough(() => -1, Infinity);
       const lines: T[] = [];
-      while (self.#queue.size > 0) {
-        const at = self.#queue.find(NEWLINE, 0);
-        lines.push(self.#take(at < 0 ? self.#queue.size : at));
+      while (self.#access.queue.size > 0) {
+        const at = self.#access.queue.find(NEWLINE, 0);
+        lines.push(self.#take(at < 0 ? self.#access.queue.size : at));
       }
       return lines;
     });
@@ -389,8 +256,8 @@ abstract class DiskFile<T extends Buffer | string> {
     const self = this;
     return this.#turn('readinto', options, function* (): Frame<number> {
       yield* self.#sync();
-      yield* self.#enough(() => (self.#queue.size > 0 || into.length === 0 ? 0 : -1), into.length);
-      return self.#queue.takeInto(into);
+      yield* self.#access.enough(() => (self.#access.queue.size > 0 || into.length === 0 ? 0 : -1), into.length);
+      return self.#access.queue.takeInto(into);
     });
   }
 
@@ -406,7 +273,7 @@ abstract class DiskFile<T extends Buffer | string> {
     const bytes = typeof given === 'string' ? Buffer.from(given) : given;
     const self = this;
     return this.#turn('write', options, function* (): Frame<number> {
-      if (self.#buffering === 0) yield* self.#put([bytes]);
+      if (self.#buffering === 0) yield* self.#access.put([bytes]);
       else {
         // From here on they are the file's.
         self.#unsent.push(typeof given === 'string' ? bytes : Uint8Array.from(bytes));
@@ -443,38 +310,7 @@ abstract class DiskFile<T extends Buffer | string> {
     const pieces = this.#unsent;
     this.#unsent = [];
     this.#unsentBytes = 0;
-    yield* this.#put(pieces);
-  }
-
-  *#put(pieces: readonly Uint8Array[]): Frame<void> {
-    this.#forgetRead();
-    const bytes = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
-    if (bytes.length === 0) return;
-    const position = this.#mode.append ? null : this.#position;
-    yield* this.#do('write', (done) => {
-      const written = (count: number): void => {
-        if (this.#position !== null) this.#position += count;
-      };
-      this.#disk.write(this.#fd, bytes, position, written, done);
-    });
-    if (this.#mode.append && this.#position !== null) this.#position = sizeLeft(this.#fd, 0);
-  }
-
-  /** A write goes where the reader stands, not where the reading ahead does. */
-  #forgetRead(): void {
-    const { size } = this.#queue;
-    if (size === 0) return;
-    this.#place();
-    this.#position = (this.#position as number) - size;
-    this.#queue.drop();
-  }
-
-  /** Have a position of our own. */
-  #place(): void {
-    if (this.#position !== null) return;
-    const position = positionOf(this.#fd);
-    if (position === null || Number.isNaN(position)) throw new OSError('ESPIPE', `${this.name}: ESPIPE: Illegal seek`);
-    this.#position = position;
+    yield* this.#access.put(pieces);
   }
 
   // ---- places ---------------------------------------------------------------------------------------------------------
@@ -482,9 +318,7 @@ abstract class DiskFile<T extends Buffer | string> {
   /** Where the next byte is read or written. @throws OSError ESPIPE for what has no places */
   tell(): number {
     this.#open();
-    const position = this.#position ?? positionOf(this.#fd);
-    if (position === null || Number.isNaN(position)) throw new OSError('ESPIPE', `${this.name}: ESPIPE: Illegal seek`);
-    return position - this.#queue.size + this.#unsentBytes;
+    return this.#access.place + this.#unsentBytes;
   }
 
   /**
@@ -501,10 +335,9 @@ abstract class DiskFile<T extends Buffer | string> {
     return this.#turn('seek', undefined, function* (): Frame<number> {
       yield* self.#sync();
       const here = self.tell();
-      const place = offset + (whence === 0 ? 0 : whence === 1 ? here : sizeLeft(self.#fd, 0));
+      const place = offset + (whence === 0 ? 0 : whence === 1 ? here : sizeLeft(self.#access.fd, 0));
       if (place < 0) throw new OSError('EINVAL', `seek: EINVAL: ${place} is before the start of ${self.name}`);
-      self.#queue.drop();
-      self.#position = place;
+      self.#access.place = place;
       return place;
     });
   }
@@ -519,7 +352,7 @@ abstract class DiskFile<T extends Buffer | string> {
     return this.#turn('truncate', undefined, function* (): Frame<number> {
       yield* self.#sync();
       const to = size ?? self.tell();
-      yield* self.#do('truncate', (done) => self.#disk.truncate(self.#fd, to, done));
+      yield* self.#access.truncate(to);
       return to;
     });
   }
@@ -533,58 +366,15 @@ abstract class DiskFile<T extends Buffer | string> {
   close(): Order<void> {
     // The first to close it is the one who hears of a failure.
     if (this.#closing === null) {
-      this.#closing = this.#close();
+      const rest = this.#unsentBytes === 0 ? null : Buffer.concat(this.#unsent);
+      this.#unsent = [];
+      this.#unsentBytes = 0;
+      this.#closing = this.#access.close(rest, this.#closefd);
       return this.#closing;
     }
     const order = new Order<void>(`close of ${this.name}`);
     this.#closing.follow(order);
     return order;
-  }
-
-  #close(): Order<void> {
-    const rest = this.#unsentBytes === 0 ? null : Buffer.concat(this.#unsent);
-    this.#unsent = [];
-    this.#unsentBytes = 0;
-    for (const wait of this.#waits) wait.fail(closedFile());
-    this.#waits.clear();
-    const self = this;
-    const shut = (): Order<void> => {
-      const order = new Order<void>(`close of ${this.name}`);
-      if (!this.#closefd) order.settle();
-      else {
-        this.#disk.close(this.#fd, (error) => {
-          if (error) order.fail(fromNode(error, OSError));
-          else order.settle();
-        });
-      }
-      return order;
-    };
-    if (this.#busy === null && rest === null) return shut();
-    return carryOut(hubHere(), `close of ${this.name}`, function* (): Frame<void> {
-      try {
-        while (self.#busy !== null) {
-          const busy = new Order<number>('close');
-          self.#busy.follow(busy);
-          // Its failure was told to who began it.
-          yield* settledOnly(busy);
-        }
-        if (rest !== null) {
-          self.#forgetRead();
-          const position = self.#mode.append ? null : self.#position;
-          const order = new Order<void>('close');
-          self.#disk.write(
-            self.#fd,
-            rest,
-            position,
-            () => {},
-            (error) => (error ? order.fail(fromNode(error, OSError)) : order.settle()),
-          );
-          yield* order;
-        }
-      } finally {
-        yield* shut();
-      }
-    });
   }
 
   [Symbol.dispose](): void {
@@ -611,14 +401,6 @@ abstract class DiskFile<T extends Buffer | string> {
 
 /** Text that is written to a file of bytes. */
 const UTF8 = new TextCodec({});
-
-function* settledOnly(order: Order<number>): Frame<void> {
-  try {
-    yield* order;
-  } catch (error) {
-    if (!(error instanceof OSError)) throw error;
-  }
-}
 
 /**
  * A file that Node's pool of threads reads and writes, while other greenlets run. Files on disk have no other way: no system tells
