@@ -310,6 +310,7 @@ export class Greenlet<T = any> extends RawGreenlet {
       if (more.waiters !== null) while (more.waiters.first !== null) more.waiters.first.$drop(hub);
       if (more.deadline !== null) more.deadline.$end();
       if (this.$cutShort()) this.$abort(this.$result);
+      more.locals?.$end();
       more.locals = null;
     }
     if (debugging) hub.debug.ended(this);

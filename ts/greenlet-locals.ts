@@ -4,6 +4,19 @@ import type { RawGreenlet } from './hub/raw.ts';
 
 export type Dict = Record<PropertyKey, unknown>;
 
+/** What values can belong to. It remembers whose it gave last, so that a read costs no look-up while one greenlet runs. */
+export class Keeper {
+  /** @internal */ $locals: Locals | null = null;
+  /** @internal Its values in $locals. */ $dict: Dict | null = null;
+
+  /** @internal */
+  $forget(locals: Locals): void {
+    if (this.$locals !== locals) return;
+    this.$locals = null;
+    this.$dict = null;
+  }
+}
+
 /** What one greenlet keeps, by the object it belongs to. An object that is dropped takes its values along. */
 export class Locals {
   readonly #dicts = new WeakMap<object, Dict>();
@@ -25,6 +38,15 @@ export class Locals {
 
   delete(object: object): void {
     this.#dicts.delete(object);
+    if (object instanceof Keeper) object.$forget(this);
+  }
+
+  /** @internal Their greenlet has ended, or begins anew: nobody keeps them from the collector. */
+  $end(): void {
+    for (const each of this.#objects) {
+      const object = each.deref();
+      if (object instanceof Keeper) object.$forget(this);
+    }
   }
 
   *[Symbol.iterator](): Generator<[object, Dict], void, undefined> {

@@ -1,24 +1,32 @@
 // Entry `gevent-wasm/local`: an object whose properties are each greenlet's own; and context variables.
 
-import { type Dict, type Locals, localsOf } from './greenlet-locals.ts';
+import { type Dict, Keeper, type Locals, localsOf } from './greenlet-locals.ts';
 import { getcurrent, type RawGreenlet } from './hub/raw.ts';
 import './hub.ts';
 
 export { Context, ContextVar, copyContext, Token } from './contextvars.ts';
 
 /** What stands behind a proxy: how its object is made again in another greenlet. */
-class Maker {
+class Maker extends Keeper {
   readonly type: new (
     ...args: any[]
   ) => local;
   readonly args: unknown[];
+  /** Without accessors of a class, so that a write need not look for them. */
+  readonly plain: boolean;
   proxy!: object;
 
   constructor(type: new (...args: any[]) => local, args: unknown[]) {
+    super();
     this.type = type;
     this.args = args;
+    this.plain = type === local;
   }
 }
+
+/** Values of one greenlet. Without a prototype in all but name: V8 looks a property up in a table where there is none at all. */
+const Values = function Values() {} as unknown as new () => Dict;
+(Values as { prototype: unknown }).prototype = Object.freeze(Object.create(null));
 
 const makers = new WeakMap<object, Maker>();
 /** The object whose constructor runs again, for a greenlet that is new to it. */
@@ -26,23 +34,36 @@ let again: object | null = null;
 
 /** The current greenlet's values; its constructor runs first if this greenlet is new to it. */
 function dictOf(maker: Maker): Dict {
-  const locals = localsOf(getcurrent());
-  const known = locals.get(maker.proxy);
-  if (known !== undefined) return known;
-  const dict: Dict = Object.create(null);
-  locals.set(maker.proxy, dict);
+  const greenlet = getcurrent();
+  const more = greenlet.$more;
+  const last = maker.$locals;
+  return more !== null && last !== null && more.locals === last ? (maker.$dict as Dict) : lookUp(maker, greenlet);
+}
+
+function lookUp(maker: Maker, greenlet: RawGreenlet): Dict {
+  const locals = localsOf(greenlet);
+  const known = locals.get(maker);
+  if (known !== undefined) return remember(maker, locals, known);
+  const dict = new Values();
+  locals.set(maker, dict);
   if (maker.type !== local) {
     const outer = again;
     again = maker.proxy;
     try {
       new maker.type(...maker.args);
     } catch (error) {
-      locals.delete(maker.proxy);
+      locals.delete(maker);
       throw error;
     } finally {
       again = outer;
     }
   }
+  return remember(maker, locals, dict);
+}
+
+function remember(maker: Maker, locals: Locals, dict: Dict): Dict {
+  maker.$locals = locals;
+  maker.$dict = dict;
   return dict;
 }
 
@@ -59,11 +80,13 @@ function setByClass(maker: Maker, key: PropertyKey, value: unknown, receiver: un
 const handler: ProxyHandler<Maker> = {
   get(maker, key, receiver) {
     const dict = dictOf(maker);
-    return key in dict ? dict[key] : Reflect.get(maker.type.prototype, key, receiver);
+    const value = dict[key];
+    // In this order: nearly always there is one.
+    return value !== undefined || key in dict ? value : Reflect.get(maker.type.prototype, key, receiver);
   },
   set(maker, key, value, receiver) {
     const dict = dictOf(maker);
-    if (key in maker.type.prototype && setByClass(maker, key, value, receiver)) return true;
+    if (!maker.plain && key in maker.type.prototype && setByClass(maker, key, value, receiver)) return true;
     dict[key] = value;
     return true;
   },
@@ -109,7 +132,7 @@ export class local {
     maker.proxy = proxy;
     makers.set(proxy, maker);
     // The constructor that is running is this greenlet's.
-    localsOf(getcurrent()).set(proxy, Object.create(null));
+    localsOf(getcurrent()).set(maker, new Values());
     // biome-ignore lint/correctness/noConstructorReturn: see above
     return proxy;
   }
@@ -126,7 +149,7 @@ function copyOf(maker: Maker, values: Dict): object {
   const made = new Maker(maker.type, maker.args);
   made.proxy = new Proxy(made, handler);
   makers.set(made.proxy, made);
-  localsOf(getcurrent()).set(made.proxy, Object.assign(Object.create(null), values));
+  localsOf(getcurrent()).set(made, Object.assign(new Values(), values));
   return made.proxy;
 }
 
@@ -134,5 +157,7 @@ function copyOf(maker: Maker, values: Dict): object {
 export function allLocalDictsForGreenlet(greenlet: RawGreenlet): [local, Record<PropertyKey, unknown>][] {
   const locals = greenlet.$more?.locals as Locals | null | undefined;
   if (locals == null) return [];
-  return ([...locals] as [local, Record<PropertyKey, unknown>][]).filter(([object]) => makers.has(object));
+  const all: [local, Dict][] = [];
+  for (const [of, dict] of locals) if (of instanceof Maker) all.push([of.proxy as local, dict]);
+  return all;
 }

@@ -237,6 +237,7 @@ function* renew(greenlet: Greenlet<any>): Generator<Park, void, any> {
       greenlet.$hub.$route(greenlet, error);
     }
   }
+  more.locals?.$end();
   more.locals = null;
   more.name = null;
 }

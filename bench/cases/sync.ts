@@ -137,8 +137,8 @@ off, which is quadratic: it is left out where that takes minutes.`,
 
 export const local: Case = {
   name: 'local',
-  about: `Read a value of the current greenlet, and write one back: a property of a local. The floor is a property of a plain object,
-the baseline getStore() of an AsyncLocalStorage, whose value is an object with that property.`,
+  about: `Read a value of the current greenlet, and write one back: a property of a local. The floor is a Proxy whose two traps read and write
+an object at hand, the baseline getStore() of an AsyncLocalStorage, whose value is an object with that property.`,
   groups({ quick }) {
     const total = quick ? 200_000 : 1_000_000;
     return [
@@ -146,7 +146,7 @@ the baseline getStore() of an AsyncLocalStorage, whose value is an object with t
         params: {},
         unit: 'ns/read+write',
         contenders: [
-          native.floorProperty(total),
+          native.floorProxy(total),
           native.store(total),
           ...CORES.map((core) => sync.localReads(core, total)),
           python.gevent('local', [total / 10], total / 10),

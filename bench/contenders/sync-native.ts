@@ -215,15 +215,24 @@ export function emitting(n: number, times: number): Contender {
   return { id: 'native:EventEmitter', role: 'peer', load: () => ({ expect: n * times, sample: () => timed(work) }) };
 }
 
-/** A property of an object at hand. */
-export function floorProperty(total: number): Contender {
-  const mine = { count: 0 };
+/** A property behind a Proxy, whose traps read and write one object. */
+export function floorProxy(total: number): Contender {
+  const mine = new Proxy(
+    { values: { count: 0 } as Record<PropertyKey, number> },
+    {
+      get: ({ values }, key) => values[key],
+      set({ values }, key, value) {
+        values[key] = value;
+        return true;
+      },
+    },
+  ) as unknown as { count: number };
   const work = () => {
     mine.count = 0;
     for (let i = 0; i < total; i++) mine.count = mine.count + 1;
     return mine.count;
   };
-  return { id: 'floor:property', role: 'floor', load: () => ({ expect: total, sample: () => timed(work) }) };
+  return { id: 'floor:proxy', role: 'floor', load: () => ({ expect: total, sample: () => timed(work) }) };
 }
 
 /** A property of what an AsyncLocalStorage holds, asked for at each read and each write. */

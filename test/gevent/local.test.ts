@@ -1,7 +1,7 @@
 // local: one object, values for each greenlet.
 
 import { describe, expect, test } from 'vitest';
-import { type Greenlet, getcurrent, sleep, spawn } from '../../ts/index.ts';
+import { type Greenlet, getcurrent, sleep, spawn, spawnRaw } from '../../ts/index.ts';
 import { allLocalDictsForGreenlet, local } from '../../ts/local.ts';
 import { CORES } from '../support/cores.ts';
 import { world } from '../support/worlds.ts';
@@ -130,6 +130,59 @@ describe.each(CORES)('local on the %s core', (core) => {
     expect([allLocalDictsForGreenlet(g), g.$more?.locals]).toEqual([[], null]);
   });
 
+  test('keeps nothing of a greenlet that ended, though it was the last to use it', async () => {
+    const { hub, clock } = world(core);
+    const data = new local();
+    const copy = local.copy(data);
+    const refs: WeakRef<object>[] = [];
+    const use = (each: local) => {
+      const value = {};
+      refs.push(new WeakRef(value));
+      each.x = value;
+      expect(each.x).toBe(value);
+    };
+    hub.spawn(() => use(data));
+    spawnRaw(() => use(copy));
+    clock.advance(1);
+    // What a turn of the event loop has looked at stays until that turn is over.
+    await new Promise((resolve) => setTimeout(resolve));
+    (await collector())();
+    expect(refs.map((each) => each.deref())).toEqual([undefined, undefined]);
+    expect(data.x).toBe(undefined);
+  });
+
+  test('tells a value that is undefined from none, and its own from the class', () => {
+    world(core);
+    class Named extends local {
+      get name(): string {
+        return 'of the class';
+      }
+      set other(_: unknown) {}
+    }
+    const data = new Named();
+    data.x = undefined;
+    expect(['x' in data, data.x, data.name, 'name' in data, Object.keys(data)]).toEqual([
+      true,
+      undefined,
+      'of the class',
+      true,
+      ['x'],
+    ]);
+    data.other = 1;
+    Object.defineProperty(data, 'name', { value: undefined });
+    expect([data.name, Object.keys(data), data.constructor, data.toString === Object.prototype.toString]).toEqual([
+      undefined,
+      ['x'],
+      Named,
+      true,
+    ]);
+    for (const key of ['__proto__', 'constructor', 'hasOwnProperty', '7']) {
+      const plain = new local();
+      plain[key] = 5;
+      expect([plain[key], Object.keys(plain), plain instanceof local]).toEqual([5, [key], true]);
+    }
+  });
+
   test('thousands of dropped locals do not pile up in one greenlet', () => {
     const { hub, clock } = world(core);
     hub.spawn(() => {
@@ -146,3 +199,10 @@ describe.each(CORES)('local on the %s core', (core) => {
     spawn(() => 1).kill({ block: false });
   });
 });
+
+async function collector(): Promise<() => void> {
+  const { setFlagsFromString } = await import('node:v8');
+  const { runInNewContext } = await import('node:vm');
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}

@@ -618,13 +618,13 @@ describe.each(CORES)('on the %s core', (core) => {
           function* (x: number): any {
             trace(`begin ${x}`, (getcurrent() as Greenlet).$more?.locals ?? 'none');
             yield* defer(() => trace(`deferred ${x}`));
-            (getcurrent() as Greenlet).$extras().locals = new Map([[{}, x]]);
+            (getcurrent() as Greenlet).$extras().locals = { $end: () => trace(`dropped ${x}`) };
           },
           [1, 2],
         );
       });
       clock.advance(1);
-      expect(log).toEqual(['begin 1 none', 'deferred 1', 'begin 2 none', 'deferred 2']);
+      expect(log).toEqual(['begin 1 none', 'deferred 1', 'dropped 1', 'begin 2 none', 'deferred 2', 'dropped 2']);
     });
 
     test('that is described and not consumed does nothing', () => {

@@ -46,7 +46,7 @@ export class Extras {
   /** How the body ended, while the cleanup runs. */
   outcome: { ok: boolean; value: unknown } | null = null;
   /** The values of local objects; see local.ts. */
-  locals: object | null = null;
+  locals: { $end(): void } | null = null;
   treeLocals: Record<string, unknown> | null = null;
   spawnSite: string | null = null;
   ident: number | null = null;
@@ -273,7 +273,11 @@ export class RawGreenlet {
   $end(): void {
     if (debugging) this.$hub.debug.ended(this);
     this.$state = State.DEAD;
-    if (this.$more !== null && this.$more.deadline !== null) this.$more.deadline.$end();
+    const more = this.$more;
+    if (more !== null) {
+      if (more.deadline !== null) more.deadline.$end();
+      more.locals?.$end();
+    }
     this.$run = null;
     this.$body = null;
     const slot = this.$slot;
