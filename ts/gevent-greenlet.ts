@@ -506,10 +506,14 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** @internal Order the death of one that is not dead. Null: it was carried out at once. */
   $shoot(error: unknown): KillOrder | null {
+    this.$doom();
     if (this.$state !== State.FRESH && this.$state !== State.QUEUED) return new KillOrder(this, error);
     this.$cancel(error);
     return null;
   }
+
+  /** @internal Its death was ordered. */
+  $doom(): void {}
 
   /** @internal Somebody else tells of its error. */
   set $quiet(on: boolean) {

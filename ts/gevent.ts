@@ -116,7 +116,10 @@ export function killall(greenlets: Iterable<RawGreenlet>, options: KillOptions =
     if (greenlet.dead) continue;
     if (greenlet instanceof Greenlet && (greenlet.$state === State.FRESH || greenlet.$state === State.QUEUED)) {
       greenlet.$cancel(killer(exception));
-    } else living.push(greenlet);
+    } else {
+      if (greenlet instanceof Greenlet) greenlet.$doom();
+      living.push(greenlet);
+    }
   }
   const hubs = new Set(living.map((greenlet) => greenlet.$hub));
   const order = new KillAll(living, exception, block, timeout, hubs.size);

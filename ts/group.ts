@@ -1,4 +1,4 @@
-// Group: greenlets that are kept track of together. What maps functions over them is in mapping.ts.
+// Group: greenlets that are kept track of together. What maps functions over them is in map-work.ts, mapping.ts and imap.ts.
 //
 // G1  a Greenlet is in `greenlets` from its entering to the turn in which its end is told, which is the first thing told
 //     of it if it entered before anybody linked to it
@@ -16,8 +16,9 @@ import type { Hub } from './hub/hub.ts';
 import { Operation } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
 import { RawGreenlet, waitingGreenlet } from './hub/raw.ts';
+import { IMap, type IMapOptions, IMapUnordered, splitImap } from './imap.ts';
 import { hubHere, limitMs } from './limit.ts';
-import { type IMap, type IMapOptions, IMapUnordered, ImapTask, imap, mapOver, splitImap } from './mapping.ts';
+import { mapOver } from './mapping.ts';
 import { type Limit, Timeout } from './timeout.ts';
 import { settle } from './unwind.ts';
 import { joinall } from './waiting.ts';
@@ -128,12 +129,35 @@ export class Group {
     return greenlet;
   }
 
-  /** @internal See Runs in mapping.ts. */
-  $startTask(task: Greenlet<any>): Operation<void> | null | true {
-    if (this.greenletClass !== Greenlet) return null;
-    if (this.full()) return this.start(task);
-    this.startNowait(task);
-    return true;
+  /** @internal See Runs in imap.ts. */
+  get $plainGroup(): Group | null {
+    return this.greenletClass === Greenlet ? this : null;
+  }
+
+  /** @internal There is a limit to its members. */
+  get $isBounded(): boolean {
+    return false;
+  }
+
+  /** @internal Somebody waits for room, besides one who hands out work (`ours`). */
+  $crowded(_ours: boolean): boolean {
+    return false;
+  }
+
+  /**
+   * @internal Start a new greenlet as a member, for which room was taken. Not the group but `collector` is told of its end, and
+   * tells the group by `$left`.
+   */
+  $startTold(greenlet: Greenlet<any>, collector: SoleCollector): void {
+    collectEnd(greenlet, collector);
+    this.greenlets.add(greenlet);
+    this.#empty.clear();
+    try {
+      greenlet.start();
+    } catch (error) {
+      this.$left(greenlet);
+      throw error;
+    }
   }
 
   /** Room was taken: `enter`, or give it back. */
@@ -185,11 +209,18 @@ export class Group {
   /** @internal */
   $giveRoom(): void {}
 
-  /** @internal Have `callback` called when there is room. */
-  $onRoom(_callback: () => void): void {}
+  /** @internal Take room for one, if there is. */
+  $takesRoom(): boolean {
+    return true;
+  }
 
-  /** @internal */
-  $offRoom(_callback: () => void): void {}
+  /** @internal The same, or park `slot` in the line of those who wait for room. */
+  $enterRoom(_hub: Hub, _slot: number): boolean {
+    return true;
+  }
+
+  /** @internal One who was parked there has gone, with room or without. */
+  $leftRoom(_hub: Hub): void {}
 
   /** @internal What `add` raises when there was no room in time. */
   $noRoom(): Error {
@@ -410,7 +441,9 @@ export class Group {
     ...rest: [...iterables: Iterable<any>[], options: IMapOptions] | Iterable<any>[]
   ): IMap<any> {
     checkFunction(fn, 'imap(fn)');
-    return imap(this, fn, splitImap(rest, 'imap'));
+    const ordered = new IMap<any>(this, fn, splitImap(rest, 'imap'));
+    ordered.start();
+    return ordered;
   }
 
   /** The same in the order in which they are done. */
@@ -455,7 +488,6 @@ class Leaver implements SoleCollector {
 
   found(greenlet: Greenlet<any>): false {
     this.#group.$left(greenlet);
-    if (greenlet instanceof ImapTask) greenlet.$told();
     return false;
   }
 

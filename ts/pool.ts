@@ -2,13 +2,14 @@
 
 import { describe, needOptions, TIMEOUT } from './core/clock.ts';
 import { type EnterOptions, Group } from './group.ts';
+import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';
 import { Semaphore } from './lock.ts';
 import { Full } from './simple-queue.ts';
 import type { Limit } from './timeout.ts';
 
 export { type EnterOptions, Group, type GroupJoinOptions, type GroupKillOptions, type Results } from './group.ts';
-export { IMap, type IMapOptions, IMapUnordered } from './mapping.ts';
+export { IMap, type IMapOptions, IMapUnordered } from './imap.ts';
 
 /** There is no room in a Pool, or there was none in time. */
 export class PoolFull extends Full {}
@@ -76,13 +77,28 @@ export class Pool extends Group {
   }
 
   /** @internal */
-  override $onRoom(callback: () => void): void {
-    this.#room?.rawlink(callback);
+  override get $isBounded(): boolean {
+    return this.#room !== null;
   }
 
   /** @internal */
-  override $offRoom(callback: () => void): void {
-    this.#room?.unlink(callback);
+  override $crowded(ours: boolean): boolean {
+    return this.#room !== null && this.#room.linkcount() > (ours ? 1 : 0);
+  }
+
+  /** @internal */
+  override $takesRoom(): boolean {
+    return this.#room === null || this.#room.acquireNowait();
+  }
+
+  /** @internal */
+  override $enterRoom(hub: Hub, slot: number): boolean {
+    return this.#room === null || this.#room.$enter(hub, slot);
+  }
+
+  /** @internal */
+  override $leftRoom(hub: Hub): void {
+    this.#room?.$left(hub);
   }
 
   /** @internal */

@@ -211,7 +211,8 @@ export class Timeout extends ControlException implements Fires<Hub> {
         hub.throwInMainLater(exception);
         this.#late = { greenlet, error: exception };
       }
-    } else {
+    } else if (greenlet.$begun <= this.#moment) {
+      // What it was started for is not over.
       deliver(hub, greenlet, exception, this.#moment);
       const more = greenlet.$more;
       if (more?.pendingErrors?.includes(exception) || more?.shield?.held.some((held) => held.error === exception)) {

@@ -606,7 +606,7 @@ describe.each(CORES)('on the %s core', (core) => {
       trace(pool.length);
       for (const worker of pool) (worker as Greenlet).kill({ block: false });
       clock.advance(5);
-      expect(log).toEqual([1, 'last 1', [1, 2], 'last 2']);
+      expect(log).toEqual([1, 'last 1', 'last 2', [1, 2]]);
       expect(leftIn(hub)).toEqual({});
     });
 
@@ -840,6 +840,75 @@ describe.each(CORES)('on the %s core', (core) => {
       });
       clock.advance(1);
     });
+  });
+
+  test('kill and Timeout at every moment of an imap leave nothing behind, and no result is lost or given twice', () => {
+    for (let at = 0; at < 40; ++at) {
+      for (const how of ['a taker', 'the pool', 'the imap', 'a timeout', 'nobody'] as const) {
+        for (const [size, maxsize] of [
+          [2, null],
+          [2, 1],
+          [3, 2],
+          [null, 2],
+          [null, null],
+        ]) {
+          const { hub, clock } = world(core);
+          const pool = new Pool(size);
+          const seen: unknown[] = [];
+          const it = pool.imapUnordered(
+            function* (x: number): any {
+              yield* sleep(x);
+              yield* sleep(0);
+              return x;
+            },
+            [0.03, 0.01, 0.001, 0.02, 0.05, 0.011, 0.002, 0.04],
+            { maxsize },
+          );
+          const taker = (limit: boolean) =>
+            hub.spawn(function* () {
+              if (limit && how === 'a timeout') Timeout.startNew(at / 200, false);
+              for (;;) {
+                try {
+                  const { done, value } = yield* it.next();
+                  if (done) return;
+                  seen.push(value);
+                } catch (error) {
+                  if (error instanceof GreenletExit && how === 'the imap') return;
+                  if (!(error instanceof Timeout)) throw error;
+                }
+              }
+            });
+          const takers = [taker(true), taker(false)];
+          clock.advance(at / 200);
+          if (how === 'a taker') takers[0].kill({ block: false });
+          if (how === 'the pool') pool.kill({ block: false });
+          if (how === 'the imap') it.kill({ block: false });
+          clock.advance(10);
+          const about = `${how} at ${at}, ${size} and ${maxsize}`;
+          expect(leftIn(hub), about).toEqual({});
+          expect([pool.length, pool.freeCount(), takers.every((g) => g.dead)], about).toEqual([0, size ?? 1, true]);
+          expect(new Set(seen).size, about).toBe(seen.length);
+          if (how !== 'the imap') expect(seen.length, about).toBe(8);
+        }
+      }
+    }
+  });
+
+  test('awaited in main, an imap of an isolated hub is taken on that hub', async () => {
+    const { hub, clock } = world(core);
+    let it!: IMapUnordered;
+    hub.spawn(() => {
+      it = new Pool(1).imap(value, [1, 2]);
+    });
+    clock.advance(1);
+    expect(await it.next()).toEqual({ done: false, value: 1 });
+    const rest = Promise.all([it.next(), it.next()]);
+    await clock.advanceAsync(1);
+    expect(await rest).toEqual([
+      { done: false, value: 2 },
+      { done: true, value: undefined },
+    ]);
+    expect(leftIn(hub)).toEqual({});
   });
 
   test('kill and Timeout at every moment of a map leave no slot, permit or row behind', () => {

@@ -6,7 +6,7 @@ import { Greenlet, type OtherBody } from '../gevent-greenlet.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
-import { IMap, type IMapOptions, IMapUnordered, splitImap } from '../mapping.ts';
+import { IMap, type IMapOptions, IMapUnordered, splitImap } from '../imap.ts';
 import type { ThreadResult } from './thread-result.ts';
 import { checkTask, type ThreadFunction } from './thread-task.ts';
 

@@ -6,6 +6,7 @@ import { events } from './events.ts';
 import { greenlets } from './greenlet.ts';
 import { interleavings } from './interleavings.ts';
 import { locks } from './locks.ts';
+import { mapping } from './mapping.ts';
 import { members } from './members.ts';
 import { pools } from './pools.ts';
 import { queues } from './queues.ts';
@@ -21,6 +22,7 @@ export const areas: Record<string, readonly Scenario[]> = {
   locks,
   queues,
   pools,
+  mapping,
   context,
   members,
 };
