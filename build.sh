@@ -21,7 +21,8 @@ main() {
     start) core; build; node examples/run.ts; node bench/run.ts --quick ;;
     test) core; biome check --error-on-warnings .; tsc; vitest run --testTimeout=60000 "$@" ;;
     bench) core >&2; exec node bench/run.ts "$@" ;;
-    example) example_there "${1:-}"; core >&2; exec node --conditions=source "examples/$1.ts" "${@:2}" ;;
+    example) example_there "${1:-}"; [[ ${2:-} == --help ]] && { sed -n '/^\/\//!q; s/^\/\/ \{0,1\}//p' "examples/$1.ts"; exit; }
+             core >&2; exec node --conditions=source "examples/$1.ts" "${@:2}" ;;
     *) fail "no command $command: see the head of build.sh" ;;
   esac
 }

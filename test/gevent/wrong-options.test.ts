@@ -122,4 +122,24 @@ describe.each(CORES)('on the %s core', (core) => {
     const ops: Operation<unknown>[] = [new Queue().get(limit), new Event().wait(limit), G().join(limit)];
     expect(ops).toHaveLength(3);
   });
+
+  test('an operation of another copy of the library is told to be perhaps just that', () => {
+    const copies: string[] = (globalThis as any)[Symbol.for('gevent-wasm.copies')];
+    const first = copies[0];
+    copies.push('file:///elsewhere/gevent-wasm/dist/hub.js');
+    try {
+      const both = `${copies.length} copies of gevent-wasm are loaded: ${copies.join(', ')}`;
+      expect(both).toContain(first);
+      expect(thrown(() => (sleep(1) as any).next())).toContain(`use await here; ${both}`);
+      const g = spawn(function* () {
+        yield { then() {} } as never;
+      });
+      sim.clock.advance(0);
+      expect(String(g.exception)).toContain(`; ${both}`);
+    } finally {
+      copies.pop();
+    }
+    sim.clock.advance(1);
+    expect(sim.hub.statistics()).toEqual(atFirst);
+  });
 });

@@ -1,7 +1,7 @@
 // The HTTP server and client, with real connections on loopback. Raw bytes where a client library would be too polite.
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ import {
   stream,
   write,
 } from '../../ts/net/http.ts';
-import { AF_INET, socket as Bound, SOCK_DGRAM } from '../../ts/net/socket.ts';
+import { AF_INET, AF_UNIX, socket as Bound, SOCK_DGRAM } from '../../ts/net/socket.ts';
 import { Pool } from '../../ts/pool.ts';
 import { CORES } from '../support/cores.ts';
 import { realWorld } from '../support/real.ts';
@@ -633,6 +633,41 @@ describe.each(CORES)('HTTPServer on the %s core', (core) => {
       await server.stop();
       expect(bound.closed).toBe(true);
       await expect(fetch(`${server.url}/gone`)).rejects.toThrow();
+    }
+    const directory = mkdtempSync(join(tmpdir(), 'gw-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    for (const listens of [false, true]) {
+      const path = join(directory, `http${listens}`);
+      const asked = async (): Promise<string> => {
+        const socket = connect(path);
+        let text = '';
+        socket.on('data', (chunk) => {
+          text += chunk;
+        });
+        socket.write('GET /unix HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+        await once(socket, 'close');
+        return text.slice(text.lastIndexOf('\n') + 1);
+      };
+      const bound = new Bound(AF_UNIX);
+      bound.bind(path);
+      let early: Promise<string> | null = null;
+      if (listens) {
+        await bound.listen();
+        early = asked();
+        while (bound.$listener?.backlog === 0) await sleep(0.001);
+      }
+      const server = new HTTPServer(bound, function* (request: Request) {
+        yield* sleep(0.005);
+        return new Light(new URL(request.url).pathname);
+      });
+      await server.start();
+      expect(server.address).toBe(path);
+      expect(await early).toBe(listens ? '/unix' : null);
+      const late = asked();
+      await sleep(0.003);
+      await server.stop();
+      expect(await late).toBe('/unix');
+      expect([bound.closed, existsSync(path)]).toEqual([true, false]);
     }
     const taken = new Bound();
     const other = await serving(() => new Light('x'));

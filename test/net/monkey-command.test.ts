@@ -66,6 +66,9 @@ describe('the command', { timeout: 60_000 }, () => {
     expect([bad.code, bad.stdout]).toEqual([2, '']);
     expect(bad.stderr).toMatch(/no patch no-such\n\n.*gevent-wasm monkey \[/s);
     expect((await node([CLI, 'monkey'])).stderr).toMatch(/no script/);
+    const missing = await node([CLI, 'monkey', 'no-such-script']);
+    expect([missing.code, missing.stdout]).toEqual([2, '']);
+    expect(missing.stderr).toMatch(/^gevent-wasm monkey: cannot find no-such-script\n/);
     const help = await node([CLI, 'monkey', '--help']);
     expect([help.code, help.stderr]).toEqual([0, '']);
     expect(help.stdout).toMatch(/Patches: os, thread, time, promise/);

@@ -102,3 +102,13 @@ export function contextsInUse(): boolean {
 export function madeByMain(): boolean {
   return active === null ? lookUp === null : active.cur === NIL;
 }
+
+// Each copy of this library has hubs of its own, and greenlets and operations of one mean nothing to another.
+const COPIES = Symbol.for('gevent-wasm.copies');
+const copies: string[] = ((globalThis as any)[COPIES] ??= []);
+copies.push(import.meta.url);
+
+/** For messages about what is not of this copy, perhaps: that there are several. */
+export function otherCopies(): string {
+  return copies.length < 2 ? '' : `; ${copies.length} copies of gevent-wasm are loaded: ${copies.join(', ')}`;
+}

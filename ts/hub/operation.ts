@@ -10,7 +10,7 @@
 import { describe, isGenerator } from '../core/clock.ts';
 import { Kind, NIL, Priority, RowKind } from '../core/contract.ts';
 import { BlockingSwitchOutError, OperationError } from '../exceptions.ts';
-import { active, debugging, greenletOfContext, setActive, threadHub } from './current.ts';
+import { active, debugging, greenletOfContext, otherCopies, setActive, threadHub } from './current.ts';
 import type { Hub, RowOwner } from './hub.ts';
 import { Fired, type Fires, PARK, type Park, RESUME } from './protocol.ts';
 import type { RawGreenlet } from './raw.ts';
@@ -190,7 +190,7 @@ export abstract class RowWait<T> extends SingleUse<T> implements RowOwner {
 function notRunning(op: { describe(): string }): OperationError {
   return new OperationError(
     'GEVENT_NOT_IN_GREENLET',
-    `${op.describe()}: yield* works in the body of a greenlet; use await here`,
+    `${op.describe()}: yield* works in the body of a greenlet; use await here${otherCopies()}`,
   );
 }
 
@@ -437,5 +437,8 @@ export function notAnOperation(value: unknown): OperationError {
   const hint = isGenerator(value)
     ? 'write yield* where it says yield'
     : 'expected yield* of an operation (for a promise: yield* until(promise))';
-  return new OperationError('GEVENT_NOT_AN_OPERATION', `a greenlet yielded ${describe(value)}: ${hint}`);
+  return new OperationError(
+    'GEVENT_NOT_AN_OPERATION',
+    `a greenlet yielded ${describe(value)}: ${hint}${otherCopies()}`,
+  );
 }

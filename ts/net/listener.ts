@@ -23,6 +23,7 @@ export class Listener {
   #error: Error | null = null;
   #waiting: NodeSocket[] = [];
   #first = 0;
+  #to: ((connection: NodeSocket) => void) | null = null;
   /** Connections refused because too many waited. */
   dropped = 0;
 
@@ -47,7 +48,14 @@ export class Listener {
     server.listen(options);
   }
 
+  /** Connections go to `to` from now on, those first that wait here. For who takes this listener's place. */
+  handOn(to: (connection: NodeSocket) => void): void {
+    for (let node = this.take(); node !== undefined; node = this.take()) to(node);
+    this.#to = to;
+  }
+
   #came(connection: NodeSocket): void {
+    if (this.#to !== null && !this.closed) return this.#to(connection);
     if (this.closed || this.#waiting.length - this.#first >= MOST) {
       ++this.dropped;
       connection.resetAndDestroy();

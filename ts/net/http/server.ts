@@ -97,6 +97,8 @@ export class HTTPServer extends ServerLife {
   readonly #upgrade: UpgradeHandler | null;
   /** Bound, or listening, by somebody else; ours from `start` on. */
   readonly #given: BoundSocket | null = null;
+  /** What listens is the given socket, and not Node's server. */
+  #handedOn = false;
   /** S1: who serves it, once somebody does. */
   readonly #open = new Map<ServerResponse, RawGreenlet | null>();
   readonly #upgraded = new Map<Duplex, RawGreenlet | null>();
@@ -224,16 +226,17 @@ export class HTTPServer extends ServerLife {
       return failed(error);
     }
     const listener = socket.$listener as Listener;
-    const take = (): void => {
-      // What came before waits there, paused.
-      this.server.listen(listener.server, () => {
-        for (let node = listener.take(); node !== undefined; node = listener.take()) {
-          this.server.emit('connection', node);
-          node.resume();
-        }
-        order.settle();
+    // What came before waits there, paused.
+    const hand = (): void => {
+      listener.handOn((node) => {
+        this.server.emit('connection', node);
+        node.resume();
       });
+      order.settle();
     };
+    // Node cannot listen a second time on a Unix socket (EEXIST, as of 26): there the listener stays and hands on.
+    this.#handedOn = typeof socket.getsockname() === 'string';
+    const take = (): void => void (this.#handedOn ? hand() : this.server.listen(listener.server, hand));
     if (listener.server.listening) return take();
     listener.server.once('error', (error) => failed(fromNode(error)));
     listener.server.once('listening', take);
@@ -249,7 +252,7 @@ export class HTTPServer extends ServerLife {
   override $shut(): void {
     for (const outgoing of this.#open.keys()) if (!outgoing.headersSent) outgoing.shouldKeepAlive = false;
     // Still asking for its host's address, Node cannot be stopped: see $listening.
-    if (this.server.listening) this.#shutDoor();
+    if (this.server.listening || this.#handedOn) this.#shutDoor();
     else if (!this.#holds) this.#over.set();
   }
 

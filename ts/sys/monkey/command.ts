@@ -1,5 +1,7 @@
 // `gevent-wasm monkey [--no-time …] script.js args…`: patch, then run a program as if Node had been called with it.
 
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PATCH_NAMES, type PatchAllOptions, patchAll } from './all.ts';
@@ -54,18 +56,27 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
       asModule = true;
       continue;
     }
-    const found = setting(flag);
-    if (found === null) return refuse(`no patch ${flag}`);
-    options[found[0]] = found[1];
+    const named = setting(flag);
+    if (named === null) return refuse(`no patch ${flag}`);
+    options[named[0]] = named[1];
   }
   const script = argv[at];
   if (script === undefined) return refuse('no script');
+  // As Node finds it: the name of a directory or one without .js will do. Of a file it is the address that counts, whatever its name has in it.
+  const path = asModule ? script : found(resolve(script));
+  if (path === null) return refuse(`cannot find ${script}`);
   patchAll(options);
-  // Of a file it is the address that counts, whatever its name has in it.
-  const path = resolve(script);
-  process.argv.splice(1, Number.POSITIVE_INFINITY, asModule ? script : path, ...argv.slice(at + 1));
+  process.argv.splice(1, Number.POSITIVE_INFINITY, path, ...argv.slice(at + 1));
   await import(asModule ? script : pathToFileURL(path).href);
   return 0;
+}
+
+function found(path: string): string | null {
+  try {
+    return createRequire(path).resolve(path);
+  } catch {
+    return existsSync(path) ? path : null;
+  }
 }
 
 function refuse(why: string): number {
