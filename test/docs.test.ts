@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const ROOT = dirname(import.meta.dirname);
 const execute = promisify(execFile);
 
-const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT })].sort();
+const pages = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md', { cwd: ROOT })].sort();
 const text = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 
 interface Block {
