@@ -45,6 +45,7 @@ check_node() {
 }
 
 # asm/ -> wasm -> base64 in a module. Users load the release build, tests also the debug build: asserts, verify().
+# Two pages at first, what init() needs: growing detaches a buffer, and from the first that is detached V8 looks at every access whether its own was.
 # A memory with a limit, though the highest there is: guests import it by Binaryen, which has no other kind.
 # -tnh lets Binaryen drop what --noAssert leaves of the asserts, loads that cannot trap: 5 to 10% on park, arm and take.
 # -O2 of asc leaves the inlining to Binaryen's -O3; with -O3 of both the core is a quarter larger and no faster.
@@ -55,9 +56,9 @@ core() {
   if [[ -f $debug && -f $release && -z $(find asm build.sh ts/core/contract.ts -newer $release) ]]; then return; fi
   compare_constants
   wasm=$(mktemp)
-  asc asm/index.ts asm/check.ts -o "$wasm" --runtime stub --memoryBase 1472 --maximumMemory 65536 --debug
+  asc asm/index.ts asm/check.ts -o "$wasm" --runtime stub --memoryBase 1472 --initialMemory 2 --maximumMemory 65536 --debug
   embed "$wasm" debug $debug
-  asc asm/index.ts -o "$wasm" --runtime stub --memoryBase 1472 --maximumMemory 65536 -O2 --noAssert
+  asc asm/index.ts -o "$wasm" --runtime stub --memoryBase 1472 --initialMemory 2 --maximumMemory 65536 -O2 --noAssert
   wasm-opt "$wasm" -o "$wasm" -O3 -tnh --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext
   embed "$wasm" release $release
   rm "$wasm"

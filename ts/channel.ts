@@ -35,7 +35,6 @@ export class Channel<T = any> extends Rowed {
   readonly $pairs = true;
   #gifts: Map<number, T> | null = null;
   #get: Get<T> | null = null;
-  #parked: Parked | null = null;
 
   /** @param maxsize - 1 or nothing */
   constructor(maxsize: number | null = 1) {
@@ -176,11 +175,6 @@ export class Channel<T = any> extends Rowed {
 
   // ---- what the operations do ------------------------------------------------------------------------------------------
 
-  /** @internal */
-  get $parked(): Parked {
-    return (this.#parked ??= new Parked(this));
-  }
-
   /** @internal Park with an item. */
   $offer(hub: Hub, slot: number, item: T): void {
     const row = this.$rowFor(hub);
@@ -196,6 +190,12 @@ export class Channel<T = any> extends Rowed {
     hub.cargo[slot] = undefined;
     this.$left(hub);
     return taken;
+  }
+
+  /** @internal */
+  override $abandoned(hub: Hub, slot: number): void {
+    if (slot < hub.cargo.length) hub.cargo[slot] = undefined;
+    this.$left(hub);
   }
 
   /** @internal Park for an item. */
@@ -253,14 +253,15 @@ class Put<T> extends Operation<void> {
 
   override next(sent?: unknown): IteratorResult<Park, void> {
     const hub = active;
-    const channel = this.#channel;
-    if (sent === GO_ON && hub !== null) {
-      channel.$offered(hub, hub.cur);
+    if (hub === null) return super.next(sent);
+    const slot = hub.cur;
+    if (sent === GO_ON) {
+      this.#channel.$offered(hub, slot);
       return DONE;
     }
-    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
-    this.begin(hub, hub.cur);
-    hub.parking = channel.$parked;
+    if (slot === NIL || hub.parking !== null || debugging) return super.next(sent);
+    this.begin(hub, slot);
+    hub.parking = true;
     return PARKED;
   }
 
@@ -276,23 +277,6 @@ class Put<T> extends Operation<void> {
   }
 
   override abandon(hub: Hub, slot: number): void {
-    this.#channel.$offered(hub, slot);
-  }
-}
-
-/** Stands in hub.parking for a Put of its channel: see simple-queue.ts. */
-class Parked {
-  readonly #channel: Channel;
-
-  constructor(channel: Channel) {
-    this.#channel = channel;
-  }
-
-  describe(): string {
-    return 'Channel.put';
-  }
-
-  abandon(hub: Hub, slot: number): void {
     this.#channel.$offered(hub, slot);
   }
 }
@@ -372,10 +356,12 @@ class Get<T> extends Operation<T> {
 
   override next(sent?: unknown): IteratorResult<Park, T> {
     const hub = active;
-    if (sent === GO_ON && hub !== null) return { done: true, value: this.#channel.$received(hub, hub.cur) };
-    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
-    this.#channel.$ask(hub, hub.cur);
-    hub.parking = this;
+    if (hub === null) return super.next(sent);
+    const slot = hub.cur;
+    if (sent === GO_ON) return { done: true, value: this.#channel.$received(hub, slot) };
+    if (slot === NIL || hub.parking !== null || debugging) return super.next(sent);
+    this.#channel.$ask(hub, slot);
+    hub.parking = true;
     return PARKED;
   }
 

@@ -88,15 +88,14 @@ class Wait extends Operation<boolean> {
   }
 
   override next(sent?: unknown): IteratorResult<Park, boolean> {
-    const hub = active;
     const flag = this.#flag;
-    if (sent === GO_ON && hub !== null) {
-      flag.$left(hub);
-      return WOKEN;
-    }
-    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
-    if (flag.$enter(hub, hub.cur)) return WOKEN;
-    hub.parking = this;
+    if (sent === GO_ON && flag.$alone === true) return WOKEN;
+    const hub = active;
+    if (sent === GO_ON || hub === null || hub.parking !== null || debugging) return super.next(sent);
+    const slot = hub.cur;
+    if (slot === NIL) return super.next(sent);
+    if (flag.$enter(hub, slot)) return WOKEN;
+    hub.parking = true;
     return PARKED;
   }
 
@@ -189,11 +188,13 @@ export class Event extends Flag {
    * @throws LoopExit if nothing could ever raise it
    */
   wait(options?: { timeout?: Limit }): Operation<boolean> {
-    needOptions('wait(options)', options, TIMEOUT);
-    const timeout = options?.timeout ?? null;
-    if (timeout !== null) return new TimedWait(this, timeout);
+    if (options !== undefined) {
+      needOptions('wait(options)', options, TIMEOUT);
+      const timeout = options?.timeout ?? null;
+      if (timeout !== null) return new TimedWait(this, timeout);
+    }
     if (debugging) return new Wait(this);
-    this.#wait ??= new Wait(this);
+    if (this.#wait === null) this.#wait = new Wait(this);
     return this.#wait;
   }
 }

@@ -172,7 +172,7 @@ export class Semaphore extends Waitable implements Lock {
       if (timeout !== null) return new TimedAcquire(this, timeout);
     }
     if (debugging) return new Acquire(this);
-    this.#acquire ??= new Acquire(this);
+    if (this.#acquire === null) this.#acquire = new Acquire(this);
     return this.#acquire;
   }
 
@@ -271,15 +271,14 @@ class Acquire extends Operation<boolean> {
   }
 
   override next(sent?: unknown): IteratorResult<Park, boolean> {
-    const hub = active;
     const semaphore = this.#semaphore;
-    if (sent === GO_ON && hub !== null) {
-      semaphore.$left(hub);
-      return YES;
-    }
-    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
-    if (semaphore.$enter(hub, hub.cur)) return YES;
-    hub.parking = this;
+    if (sent === GO_ON && semaphore.$alone === true) return YES;
+    const hub = active;
+    if (sent === GO_ON || hub === null || hub.parking !== null || debugging) return super.next(sent);
+    const slot = hub.cur;
+    if (slot === NIL) return super.next(sent);
+    if (semaphore.$enter(hub, slot)) return YES;
+    hub.parking = true;
     return PARKED;
   }
 

@@ -72,7 +72,6 @@ export class SimpleQueue<T = any> extends Rowed {
   /** Most items, or 0. */
   #limit: number;
   #get: Get<T> | null = null;
-  #parked: Parked | null = null;
   /** Slots that a shutdown woke. */
   #evicted: Set<number> | null = null;
   /** @internal */ protected $closed = false;
@@ -340,8 +339,8 @@ export class SimpleQueue<T = any> extends Rowed {
     return role === PEEK ? this._peek() : this.$take();
   }
 
-  /** @internal Nobody waits in `slot` any more. */
-  $abandoned(hub: Hub, slot: number): void {
+  /** @internal */
+  override $abandoned(hub: Hub, slot: number): void {
     this.#evicted?.delete(slot);
     this.$left(hub);
   }
@@ -351,11 +350,6 @@ export class SimpleQueue<T = any> extends Rowed {
     if (this.$row === NIL) return;
     (this.$hub as Hub).core.queueItems(this.$row, this._qsize());
     this.$kick();
-  }
-
-  /** @internal */
-  get $parked(): Parked {
-    return (this.#parked ??= new Parked(this));
   }
 
   /** @internal Park as one who puts, gets or looks. */
@@ -426,20 +420,22 @@ class Put<T> extends Operation<void> {
 
   override next(sent?: unknown): IteratorResult<Park, void> {
     const hub = active;
+    if (hub === null) return super.next(sent);
     const queue = this.#queue;
-    if (sent === GO_ON && hub !== null) {
-      queue.$addWaited(hub, hub.cur, this.#item);
+    const slot = hub.cur;
+    if (sent === GO_ON) {
+      queue.$addWaited(hub, slot, this.#item);
       return DONE;
     }
-    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
+    if (slot === NIL || hub.parking !== null || debugging) return super.next(sent);
     this.#use();
     queue.$refuse();
     if (queue.$room) {
       queue.$add(this.#item);
       return DONE;
     }
-    queue.$enter(hub, hub.cur, WAIT);
-    hub.parking = queue.$parked;
+    queue.$enter(hub, slot, WAIT);
+    hub.parking = true;
     return PARKED;
   }
 
@@ -464,23 +460,6 @@ class Put<T> extends Operation<void> {
   }
 
   override abandon(hub: Hub, slot: number): void {
-    this.#queue.$abandoned(hub, slot);
-  }
-}
-
-/** Stands in hub.parking for a Put of its queue: an object as old as the queue, since a young one there costs a write barrier. */
-class Parked {
-  readonly #queue: SimpleQueue;
-
-  constructor(queue: SimpleQueue) {
-    this.#queue = queue;
-  }
-
-  describe(): string {
-    return this.#queue.$describe('put');
-  }
-
-  abandon(hub: Hub, slot: number): void {
     this.#queue.$abandoned(hub, slot);
   }
 }
@@ -552,15 +531,15 @@ class Get<T> extends Operation<T> {
 
   override next(sent?: unknown): IteratorResult<Park, T> {
     const hub = active;
+    if (hub === null) return super.next(sent);
     const queue = this.#queue;
-    if (sent === GO_ON && hub !== null) {
-      return { done: true, value: queue.$takeWoken(hub, hub.cur) };
-    }
-    if (hub === null || hub.cur === NIL || hub.parking !== null || debugging) return super.next(sent);
+    const slot = hub.cur;
+    if (sent === GO_ON) return { done: true, value: queue.$takeWoken(hub, slot) };
+    if (slot === NIL || hub.parking !== null || debugging) return super.next(sent);
     if (queue._qsize() > 0) return { done: true, value: queue.$take() };
     if (queue.$isClosed) throw queue.$nothing();
-    queue.$enter(hub, hub.cur, TAKE);
-    hub.parking = this;
+    queue.$enter(hub, slot, TAKE);
+    hub.parking = true;
     return PARKED;
   }
 

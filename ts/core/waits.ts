@@ -16,6 +16,8 @@
 //           KIND   RowKind, or DEAD
 //           NOTE   its notification: NONE, PENDING, PASS or GETS
 //
+// Records begin at multiples of their size, so a word of one is `r | WORD`: of `r + WORD` V8 looks whether it overflows, at each use.
+//
 //   row     FIRST ---> 4 <---> 9 <---> 2 <--- LAST       COUNT 3
 //   EDGE ----------------------^                         waiters up to the edge belong to the pass under way;
 //                                                        in a CHANNEL or QUEUE they are the getters, those behind it the putters
@@ -27,7 +29,8 @@
 //     ^                                                                     after each waiter, ~row at the front
 //     +---- endPass; scheduled again at once if the row is still ready for those who wait ------------+
 //
-// A pending one of an event or a semaphore is called off when the last waiter leaves: who comes then does not wait behind nobody.
+// PENDING is an EVENT's or a SEMAPHORE's alone; the others have no edge to set when a pass begins, and are scheduled as PASS. A pending one is
+// called off when the last waiter leaves: who comes then does not wait behind nobody.
 //
 // VALUE says whether a row is ready: a raised flag, permits left, a latch that has fired; a LIST never is. Nobody is overtaken: who
 // parks late, while a notification is under way, queues behind the older ones. Only a permit may be taken past them (barging,
@@ -55,7 +58,6 @@ const NIL = -1;
 const HEAD = 0;
 const TAIL = 1;
 const MASK = 2;
-const EVENT = 1;
 const SEMAPHORE = 2;
 const LATCH = 3;
 const CHANNEL = 4;
@@ -130,22 +132,22 @@ export abstract class Waits {
 
   place(slot: number): number {
     const at = slot << LINK;
-    if (this.links[at + PLACE] >= 0) return Place.WAITING;
-    if (this.links[at + POS] !== UNARMED) return Place.LOOSE; // R4
+    if (this.links[at | PLACE] >= 0) return Place.WAITING;
+    if (this.links[at | POS] !== UNARMED) return Place.LOOSE; // R4
     return this.$inRing(slot) ? Place.READY : Place.LOOSE;
   }
 
   rowOf(slot: number): number {
-    const place = this.links[(slot << LINK) + PLACE];
+    const place = this.links[(slot << LINK) | PLACE];
     return place >= 0 ? place >> 2 : NIL;
   }
 
   role(slot: number): number {
-    return this.links[(slot << LINK) + PLACE] & 3;
+    return this.links[(slot << LINK) | PLACE] & 3;
   }
 
   why(slot: number): number {
-    return this.links[(slot << LINK) + PLACE] === LATE ? Why.TIMED_OUT : Why.WOKEN;
+    return this.links[(slot << LINK) | PLACE] === LATE ? Why.TIMED_OUT : Why.WOKEN;
   }
 
   // ---- ready ring ---------------------------------------------------------------------------------------------------
@@ -177,19 +179,19 @@ export abstract class Waits {
   rowNew(kind: RowKind, value: number): number {
     let row = this.$freeRow;
     if (row !== NIL) {
-      this.$freeRow = this.rows[(row << ROW) + FIRST];
+      this.$freeRow = this.rows[(row << ROW) | FIRST];
     } else {
       if (this.$rowsUsed === this.rows.length >> ROW && !this.$moreRows()) return NIL;
       row = this.$rowsUsed++;
     }
     const { rows } = this;
     const r = row << ROW;
-    rows[r + FIRST] = rows[r + LAST] = rows[r + EDGE] = NIL;
-    rows[r + COUNT] = 0;
-    rows[r + VALUE] = value;
-    rows[r + LIMIT] = kind === QUEUE ? ANY_NUMBER : 0;
-    rows[r + KIND] = kind;
-    rows[r + NOTE] = NONE;
+    rows[r | FIRST] = rows[r | LAST] = rows[r | EDGE] = NIL;
+    rows[r | COUNT] = 0;
+    rows[r | VALUE] = value;
+    rows[r | LIMIT] = kind === QUEUE ? ANY_NUMBER : 0;
+    rows[r | KIND] = kind;
+    rows[r | NOTE] = NONE;
     ++this.$rows;
     return row;
   }
@@ -197,41 +199,41 @@ export abstract class Waits {
   rowFree(row: number): void {
     const { rows } = this;
     const r = row << ROW;
-    if (rows[r + NOTE] !== NONE) this.unready(~row);
-    rows[r + NOTE] = NONE;
-    rows[r + KIND] = DEAD;
-    rows[r + FIRST] = this.$freeRow;
+    if (rows[r | NOTE] !== NONE) this.unready(~row);
+    rows[r | NOTE] = NONE;
+    rows[r | KIND] = DEAD;
+    rows[r | FIRST] = this.$freeRow;
     this.$freeRow = row;
     --this.$rows;
   }
 
   value(row: number): number {
-    return this.rows[(row << ROW) + VALUE];
+    return this.rows[(row << ROW) | VALUE];
   }
 
   waiting(row: number): number {
-    return this.rows[(row << ROW) + COUNT];
+    return this.rows[(row << ROW) | COUNT];
   }
 
   quiet(row: number): boolean {
     const r = row << ROW;
-    return this.rows[r + COUNT] === 0 && this.rows[r + NOTE] === NONE;
+    return this.rows[r | COUNT] === 0 && this.rows[r | NOTE] === NONE;
   }
 
   first(row: number): number {
-    return this.rows[(row << ROW) + FIRST];
+    return this.rows[(row << ROW) | FIRST];
   }
 
   next(slot: number): number {
     const at = slot << LINK;
-    return this.links[at + PLACE] >= 0 ? this.links[at + NEXT] : NIL;
+    return this.links[at | PLACE] >= 0 ? this.links[at | NEXT] : NIL;
   }
 
   /** @internal Slots in all lists together. */
   $waits(): number {
     let sum = 0;
     for (let row = 0; row < this.$rowsUsed; ++row) {
-      if (this.rows[(row << ROW) + KIND] !== DEAD) sum += this.rows[(row << ROW) + COUNT];
+      if (this.rows[(row << ROW) | KIND] !== DEAD) sum += this.rows[(row << ROW) | COUNT];
     }
     return sum;
   }
@@ -242,16 +244,17 @@ export abstract class Waits {
     this.$append(slot, row, WAIT);
     const { rows } = this;
     const r = row << ROW;
-    if (rows[r + VALUE] === 0) return;
-    if (rows[r + NOTE] === PASS && rows[r + KIND] !== LATCH) rows[r + EDGE] = slot;
-    else this.$schedule(row);
+    if (rows[r | VALUE] === 0) return;
+    if (rows[r | KIND] === LATCH) this.$schedule(row, PASS);
+    else if (rows[r | NOTE] === PASS) rows[r | EDGE] = slot;
+    else this.$schedule(row, PENDING);
   }
 
   leave(slot: number): boolean {
     const at = slot << LINK;
     const { links } = this;
-    if (links[at + POS] !== UNARMED) this.disarm(slot);
-    const place = links[at + PLACE];
+    if (links[at | POS] !== UNARMED) this.disarm(slot);
+    const place = links[at | PLACE];
     if (place < 0) return false;
     this.$unlink(slot, place >> 2);
     this.$callOff(place >> 2);
@@ -262,15 +265,13 @@ export abstract class Waits {
   $callOff(row: number): void {
     const { rows } = this;
     const r = row << ROW;
-    if (rows[r + COUNT] > 0 || rows[r + NOTE] !== PENDING) return;
-    const kind = rows[r + KIND];
-    if (kind !== EVENT && kind !== SEMAPHORE) return;
-    rows[r + NOTE] = NONE;
+    if (rows[r | COUNT] > 0 || rows[r | NOTE] !== PENDING) return;
+    rows[r | NOTE] = NONE;
     this.unready(~row);
   }
 
   wakeOne(row: number): number {
-    const slot = this.rows[(row << ROW) + FIRST];
+    const slot = this.rows[(row << ROW) | FIRST];
     if (slot === NIL) return NIL;
     this.$wake(slot, row);
     this.$push(slot);
@@ -286,7 +287,7 @@ export abstract class Waits {
   nextDue(nowMs: number): number {
     const slot = this.$takeDue(nowMs);
     if (slot === NIL) return NIL;
-    const at = (slot << LINK) + PLACE;
+    const at = (slot << LINK) | PLACE;
     const place = this.links[at];
     if (place < 0) {
       this.links[at] = LOOSE;
@@ -301,41 +302,54 @@ export abstract class Waits {
   notify(row: number): number {
     const { rows, links } = this;
     const r = row << ROW;
-    const slot = rows[r + FIRST];
+    const slot = rows[r | FIRST];
     // One who waits for an event or for a permit, as it mostly is: the pass begins and ends with him. Short, so that it is inlined.
-    if (slot !== rows[r + LAST] || rows[r + NOTE] !== PENDING || rows[r + VALUE] === 0 || rows[r + KIND] >= LATCH) {
-      return rows[r + KIND] === QUEUE ? this.$notifyQueue(row) : this.$notify(row);
+    const value = rows[r | VALUE];
+    if (slot !== rows[r | LAST] || rows[r | NOTE] !== PENDING || value === 0) {
+      return this.$notify(row);
     }
     const at = slot << LINK;
-    rows[r + VALUE] -= links[at + PLACE] & TAKE;
-    if (links[at + POS] !== UNARMED) this.disarm(slot);
-    links[at + PLACE] = LOOSE;
-    rows[r + FIRST] = rows[r + LAST] = NIL;
-    rows[r + COUNT] = 0;
-    rows[r + NOTE] = NONE;
+    rows[r | VALUE] = value - (links[at | PLACE] & TAKE);
+    if (links[at | POS] !== UNARMED) this.disarm(slot);
+    links[at | PLACE] = LOOSE;
+    rows[r | FIRST] = rows[r | LAST] = NIL;
+    rows[r | COUNT] = 0;
+    rows[r | NOTE] = NONE;
     this.$partner = NIL;
     return slot;
   }
 
   /** The same in general. */
   $notify(row: number): number {
+    switch (this.rows[(row << ROW) | KIND]) {
+      case QUEUE:
+        return this.$notifyQueue(row);
+      case CHANNEL:
+        return this.$notifyPair(row);
+      case LATCH:
+        return this.$notifyLatch(row);
+      default:
+        return this.$notifyFlag(row);
+    }
+  }
+
+  $notifyFlag(row: number): number {
     const { rows, links } = this;
     const r = row << ROW;
-    const kind = rows[r + KIND];
     this.$partner = NIL;
-    if (kind >= LATCH) return this.$notifyOther(row, kind);
-    if (rows[r + NOTE] === PENDING) {
-      rows[r + NOTE] = PASS;
-      rows[r + EDGE] = rows[r + LAST];
+    if (rows[r | NOTE] === PENDING) {
+      rows[r | NOTE] = PASS;
+      rows[r | EDGE] = rows[r | LAST];
     }
-    const edge = rows[r + EDGE];
-    if (edge === NIL || (kind === SEMAPHORE && rows[r + VALUE] === 0)) {
+    const edge = rows[r | EDGE];
+    const permits = rows[r | KIND] === SEMAPHORE;
+    const value = rows[r | VALUE];
+    if (edge === NIL || (permits && value === 0)) {
       this.$endPass(row);
       return NIL;
     }
-    const slot = rows[r + FIRST];
-    const taken = links[(slot << LINK) + PLACE] & TAKE;
-    if (kind === SEMAPHORE) rows[r + VALUE] -= taken;
+    const slot = rows[r | FIRST];
+    if (permits) rows[r | VALUE] = value - (links[(slot << LINK) | PLACE] & TAKE);
     this.$wakeFirst(slot, row);
     // Even with no permit left: the waiter that runs now may give one back at once, and the pass goes on.
     if (slot !== edge) this.$pushFront(~row);
@@ -343,14 +357,13 @@ export abstract class Waits {
     return slot;
   }
 
-  $notifyOther(row: number, kind: number): number {
-    if (kind === CHANNEL) return this.$notifyPair(row);
-    const slot = this.rows[(row << ROW) + FIRST];
+  $notifyLatch(row: number): number {
+    const slot = this.rows[(row << ROW) | FIRST];
+    this.$partner = NIL;
     if (slot === NIL) {
       this.$endPass(row);
       return NIL;
     }
-    this.rows[(row << ROW) + NOTE] = PASS;
     this.$wakeFirst(slot, row);
     this.$pushFront(~row);
     return slot;
@@ -359,22 +372,22 @@ export abstract class Waits {
   $endPass(row: number): void {
     const { rows } = this;
     const r = row << ROW;
-    rows[r + NOTE] = NONE;
-    rows[r + EDGE] = NIL;
-    if (rows[r + VALUE] > 0 && rows[r + COUNT] > 0) this.$schedule(row);
+    rows[r | NOTE] = NONE;
+    rows[r | EDGE] = NIL;
+    if (rows[r | VALUE] > 0 && rows[r | COUNT] > 0) this.$schedule(row, PENDING);
   }
 
-  /** See that the row's notifier runs. */
-  $schedule(row: number): void {
-    const at = (row << ROW) + NOTE;
+  /** See that the row's notifier runs. `note`: PENDING for an EVENT or a SEMAPHORE, PASS for the others. */
+  $schedule(row: number, note: number): void {
+    const at = (row << ROW) | NOTE;
     if (this.rows[at] !== NONE) return;
-    this.rows[at] = PENDING;
+    this.rows[at] = note;
     this.$push(~row);
   }
 
   // Whoever wakes a waiter disarms it, wherever it then goes.
   $wake(slot: number, row: number): void {
-    if (this.links[(slot << LINK) + POS] !== UNARMED) this.disarm(slot);
+    if (this.links[(slot << LINK) | POS] !== UNARMED) this.disarm(slot);
     this.$unlink(slot, row);
   }
 
@@ -383,28 +396,32 @@ export abstract class Waits {
     const { rows, links } = this;
     const r = row << ROW;
     const at = slot << LINK;
-    if (links[at + POS] !== UNARMED) this.disarm(slot);
-    const next = links[at + NEXT];
-    links[at + PLACE] = LOOSE;
-    rows[r + FIRST] = next;
-    if (next === NIL) rows[r + LAST] = NIL;
-    else links[(next << LINK) + PREV] = NIL;
-    --rows[r + COUNT];
-    if (rows[r + EDGE] === slot) rows[r + EDGE] = NIL; // W3
+    if (links[at | POS] !== UNARMED) this.disarm(slot);
+    const next = links[at | NEXT];
+    links[at | PLACE] = LOOSE;
+    rows[r | FIRST] = next;
+    if (next === NIL) rows[r | LAST] = NIL;
+    else links[(next << LINK) | PREV] = NIL;
+    --rows[r | COUNT];
+    if (rows[r | EDGE] === slot) rows[r | EDGE] = NIL; // W3
   }
 
   $append(slot: number, row: number, role: number): void {
     const { rows, links } = this;
     const r = row << ROW;
     const at = slot << LINK;
-    const last = rows[r + LAST];
-    links[at + NEXT] = NIL;
-    links[at + PREV] = last;
-    links[at + PLACE] = (row << 2) | role;
-    if (last === NIL) rows[r + FIRST] = slot;
-    else links[(last << LINK) + NEXT] = slot;
-    rows[r + LAST] = slot;
-    ++rows[r + COUNT];
+    const last = rows[r | LAST];
+    links[at | PLACE] = (row << 2) | role;
+    links[at | NEXT] = NIL;
+    links[at | PREV] = last;
+    rows[r | LAST] = slot;
+    if (last === NIL) {
+      rows[r | FIRST] = slot;
+      rows[r | COUNT] = 1;
+    } else {
+      links[(last << LINK) | NEXT] = slot;
+      ++rows[r | COUNT];
+    }
   }
 
   /** Behind the last getter: before the putters, if there are any. */
@@ -412,33 +429,33 @@ export abstract class Waits {
     const { rows, links } = this;
     const r = row << ROW;
     const at = slot << LINK;
-    const edge = rows[r + EDGE];
-    const next = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
-    links[at + NEXT] = next;
-    links[at + PREV] = edge;
-    links[at + PLACE] = (row << 2) | role;
-    if (edge === NIL) rows[r + FIRST] = slot;
-    else links[(edge << LINK) + NEXT] = slot;
-    if (next === NIL) rows[r + LAST] = slot;
-    else links[(next << LINK) + PREV] = slot;
-    rows[r + EDGE] = slot;
-    ++rows[r + COUNT];
+    const edge = rows[r | EDGE];
+    const next = edge === NIL ? rows[r | FIRST] : links[(edge << LINK) | NEXT];
+    links[at | NEXT] = next;
+    links[at | PREV] = edge;
+    links[at | PLACE] = (row << 2) | role;
+    if (edge === NIL) rows[r | FIRST] = slot;
+    else links[(edge << LINK) | NEXT] = slot;
+    if (next === NIL) rows[r | LAST] = slot;
+    else links[(next << LINK) | PREV] = slot;
+    rows[r | EDGE] = slot;
+    ++rows[r | COUNT];
   }
 
   $unlink(slot: number, row: number): void {
     const { rows, links } = this;
     const r = row << ROW;
     const at = slot << LINK;
-    const next = links[at + NEXT];
-    const prev = links[at + PREV];
-    if (rows[r + KIND] === CHANNEL) rows[r + LIMIT] -= links[at + PLACE] & TAKE;
-    if (rows[r + EDGE] === slot) rows[r + EDGE] = prev; // W3; before the edge everyone is of the pass, or a getter
-    if (prev === NIL) rows[r + FIRST] = next;
-    else links[(prev << LINK) + NEXT] = next;
-    if (next === NIL) rows[r + LAST] = prev;
-    else links[(next << LINK) + PREV] = prev;
-    links[at + PLACE] = LOOSE;
-    --rows[r + COUNT];
+    const next = links[at | NEXT];
+    const prev = links[at | PREV];
+    if (rows[r | KIND] === CHANNEL) rows[r | LIMIT] -= links[at | PLACE] & TAKE;
+    if (rows[r | EDGE] === slot) rows[r | EDGE] = prev; // W3; before the edge everyone is of the pass, or a getter
+    if (prev === NIL) rows[r | FIRST] = next;
+    else links[(prev << LINK) | NEXT] = next;
+    if (next === NIL) rows[r | LAST] = prev;
+    else links[(next << LINK) | PREV] = prev;
+    links[at | PLACE] = LOOSE;
+    --rows[r | COUNT];
   }
 
   // ---- events, latches, semaphores ----------------------------------------------------------------------------------
@@ -446,27 +463,30 @@ export abstract class Waits {
   eventSet(row: number): void {
     const { rows } = this;
     const r = row << ROW;
-    rows[r + VALUE] = 1;
-    if (rows[r + COUNT] > 0) this.$schedule(row);
+    rows[r | VALUE] = 1;
+    if (rows[r | COUNT] > 0) this.$schedule(row, PENDING);
   }
 
   eventClear(row: number): void {
-    this.rows[(row << ROW) + VALUE] = 0;
+    this.rows[(row << ROW) | VALUE] = 0;
   }
 
   eventWait(row: number, slot: number): number {
     const r = row << ROW;
-    if (this.rows[r + VALUE] === 0) {
+    if (this.rows[r | VALUE] === 0) {
       this.$append(slot, row, WAIT);
       return 0;
     }
-    if (this.rows[r + NOTE] === NONE) return 1;
+    if (this.rows[r | NOTE] === NONE) return 1;
     this.park(slot, row);
     return 0;
   }
 
   latchFire(row: number): void {
-    this.eventSet(row);
+    const { rows } = this;
+    const r = row << ROW;
+    rows[r | VALUE] = 1;
+    if (rows[r | COUNT] > 0) this.$schedule(row, PASS);
   }
 
   semAcquire(row: number, slot: number): number {
@@ -476,7 +496,7 @@ export abstract class Waits {
   }
 
   semTry(row: number): number {
-    const at = (row << ROW) + VALUE;
+    const at = (row << ROW) | VALUE;
     const permits = this.rows[at];
     if (permits === 0) return 0;
     this.rows[at] = permits - 1;
@@ -486,9 +506,9 @@ export abstract class Waits {
   semRelease(row: number, count: number): number {
     const { rows } = this;
     const r = row << ROW;
-    const permits = rows[r + VALUE] + count;
-    rows[r + VALUE] = permits;
-    if (permits > 0 && rows[r + COUNT] > 0) this.$schedule(row);
+    const permits = rows[r | VALUE] + count;
+    rows[r | VALUE] = permits;
+    if (permits > 0 && rows[r | COUNT] > 0) this.$schedule(row, PENDING);
     return permits;
   }
 
@@ -496,20 +516,20 @@ export abstract class Waits {
 
   chanPut(row: number, slot: number): void {
     this.$append(slot, row, WAIT);
-    if (this.rows[(row << ROW) + EDGE] !== NIL) this.$schedule(row);
+    if (this.rows[(row << ROW) | EDGE] !== NIL) this.$schedule(row, PASS);
   }
 
   chanGet(row: number, slot: number): void {
     this.$appendGetter(slot, row, TAKE);
     const { rows } = this;
     const r = row << ROW;
-    ++rows[r + LIMIT];
-    if (rows[r + LAST] !== slot) this.$schedule(row);
+    ++rows[r | LIMIT];
+    if (rows[r | LAST] !== slot) this.$schedule(row, PASS);
   }
 
   balance(row: number): number {
     const r = row << ROW;
-    return this.rows[r + COUNT] - 2 * this.rows[r + LIMIT];
+    return this.rows[r | COUNT] - 2 * this.rows[r | LIMIT];
   }
 
   partner(): number {
@@ -519,26 +539,25 @@ export abstract class Waits {
   $notifyPair(row: number): number {
     const { rows, links } = this;
     const r = row << ROW;
-    const edge = rows[r + EDGE];
-    if (edge === NIL || edge === rows[r + LAST]) {
-      rows[r + NOTE] = NONE;
+    const edge = rows[r | EDGE];
+    if (edge === NIL || edge === rows[r | LAST]) {
+      rows[r | NOTE] = NONE;
       return NIL;
     }
-    const getter = rows[r + FIRST];
-    const putter = links[(edge << LINK) + NEXT];
-    if (rows[r + COUNT] === 2) {
+    const getter = rows[r | FIRST];
+    const putter = links[(edge << LINK) | NEXT];
+    if (rows[r | COUNT] === 2) {
       // One of each: nobody is left.
-      if (links[(getter << LINK) + POS] !== UNARMED) this.disarm(getter);
-      if (links[(putter << LINK) + POS] !== UNARMED) this.disarm(putter);
-      links[(getter << LINK) + PLACE] = links[(putter << LINK) + PLACE] = LOOSE;
-      rows[r + FIRST] = rows[r + LAST] = rows[r + EDGE] = NIL;
-      rows[r + COUNT] = rows[r + LIMIT] = 0;
+      if (links[(getter << LINK) | POS] !== UNARMED) this.disarm(getter);
+      if (links[(putter << LINK) | POS] !== UNARMED) this.disarm(putter);
+      links[(getter << LINK) | PLACE] = links[(putter << LINK) | PLACE] = LOOSE;
+      rows[r | FIRST] = rows[r | LAST] = rows[r | EDGE] = NIL;
+      rows[r | COUNT] = rows[r | LIMIT] = 0;
     } else {
       this.$wake(getter, row);
       this.$wake(putter, row);
     }
     // The pass goes on with what these two do next.
-    rows[r + NOTE] = PASS;
     this.$pushFront(~row);
     this.$pushFront(putter); // in front of ~row: this pair before the next
     this.$partner = putter;
@@ -548,18 +567,18 @@ export abstract class Waits {
   // ---- queues -------------------------------------------------------------------------------------------------------
 
   queueLimit(row: number, limit: number): void {
-    this.rows[(row << ROW) + LIMIT] = limit === 0 ? ANY_NUMBER : limit;
+    this.rows[(row << ROW) | LIMIT] = limit === 0 ? ANY_NUMBER : limit;
   }
 
   queueItems(row: number, items: number): void {
     const { rows } = this;
     const r = row << ROW;
-    const before = rows[r + VALUE];
-    rows[r + VALUE] = items;
-    if (rows[r + COUNT] === 0 || items === before) return;
+    const before = rows[r | VALUE];
+    rows[r | VALUE] = items;
+    if (rows[r | COUNT] === 0 || items === before) return;
     // More: for a getter, and there is one if there is an edge. Fewer: for a putter, who is behind it.
-    const edge = rows[r + EDGE];
-    if (items > before ? edge !== NIL : edge !== rows[r + LAST]) this.$schedule(row);
+    const edge = rows[r | EDGE];
+    if (items > before ? edge !== NIL : edge !== rows[r | LAST]) this.$schedule(row, PASS);
   }
 
   // In one piece: too long to be inlined, so that what calls it has its own parts inlined instead.
@@ -567,31 +586,31 @@ export abstract class Waits {
     const { rows, links } = this;
     const r = row << ROW;
     const at = slot << LINK;
-    const edge = rows[r + EDGE];
-    const last = rows[r + LAST];
+    const edge = rows[r | EDGE];
+    const last = rows[r | LAST];
     let meets: boolean;
-    links[at + PLACE] = (row << 2) | role;
+    links[at | PLACE] = (row << 2) | role;
     if (role === WAIT) {
-      links[at + NEXT] = NIL;
-      links[at + PREV] = last;
-      if (last === NIL) rows[r + FIRST] = slot;
-      else links[(last << LINK) + NEXT] = slot;
-      rows[r + LAST] = slot;
+      links[at | NEXT] = NIL;
+      links[at | PREV] = last;
+      if (last === NIL) rows[r | FIRST] = slot;
+      else links[(last << LINK) | NEXT] = slot;
+      rows[r | LAST] = slot;
       meets = edge !== NIL;
     } else {
-      const next = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
-      links[at + NEXT] = next;
-      links[at + PREV] = edge;
-      if (edge === NIL) rows[r + FIRST] = slot;
-      else links[(edge << LINK) + NEXT] = slot;
-      if (next === NIL) rows[r + LAST] = slot;
-      else links[(next << LINK) + PREV] = slot;
-      rows[r + EDGE] = slot;
-      meets = next !== NIL || rows[r + VALUE] > 0;
+      const next = edge === NIL ? rows[r | FIRST] : links[(edge << LINK) | NEXT];
+      links[at | NEXT] = next;
+      links[at | PREV] = edge;
+      if (edge === NIL) rows[r | FIRST] = slot;
+      else links[(edge << LINK) | NEXT] = slot;
+      if (next === NIL) rows[r | LAST] = slot;
+      else links[(next << LINK) | PREV] = slot;
+      rows[r | EDGE] = slot;
+      meets = next !== NIL || rows[r | VALUE] > 0;
     }
-    ++rows[r + COUNT];
-    if (!meets || rows[r + NOTE] !== NONE) return;
-    rows[r + NOTE] = PENDING;
+    ++rows[r | COUNT];
+    if (!meets || rows[r | NOTE] !== NONE) return;
+    rows[r | NOTE] = PASS;
     this.$push(~row);
   }
 
@@ -603,49 +622,49 @@ export abstract class Waits {
     this.$partner = NIL;
     const { rows } = this;
     const r = row << ROW;
-    const edge = rows[r + EDGE];
-    const items = rows[r + VALUE];
+    const edge = rows[r | EDGE];
+    const items = rows[r | VALUE];
     // Nobody: all three are NIL.
     const canGet = edge !== NIL && items > 0;
-    if (edge !== rows[r + LAST] && items < rows[r + LIMIT] && !(canGet && rows[r + NOTE] === GETS)) {
-      rows[r + NOTE] = GETS;
+    if (edge !== rows[r | LAST] && items < rows[r | LIMIT] && !(canGet && rows[r | NOTE] === GETS)) {
+      rows[r | NOTE] = GETS;
       this.$pushFront(~row);
       return this.$stepPutter(row);
     }
     if (canGet) {
-      rows[r + NOTE] = PASS;
+      rows[r | NOTE] = PASS;
       this.$pushFront(~row);
       return this.$stepGetter(row);
     }
-    rows[r + NOTE] = NONE;
+    rows[r | NOTE] = NONE;
     return NIL;
   }
 
   $stepPutter(row: number): number {
     const { rows, links } = this;
     const r = row << ROW;
-    const edge = rows[r + EDGE];
-    const slot = edge === NIL ? rows[r + FIRST] : links[(edge << LINK) + NEXT];
+    const edge = rows[r | EDGE];
+    const slot = edge === NIL ? rows[r | FIRST] : links[(edge << LINK) | NEXT];
     if (slot === NIL) return NIL;
     const at = slot << LINK;
-    if (links[at + POS] !== UNARMED) this.disarm(slot);
-    const next = links[at + NEXT];
-    links[at + PLACE] = LOOSE;
-    if (edge === NIL) rows[r + FIRST] = next;
-    else links[(edge << LINK) + NEXT] = next;
-    if (next === NIL) rows[r + LAST] = edge;
-    else links[(next << LINK) + PREV] = edge;
-    --rows[r + COUNT];
-    ++rows[r + VALUE];
+    if (links[at | POS] !== UNARMED) this.disarm(slot);
+    const next = links[at | NEXT];
+    links[at | PLACE] = LOOSE;
+    if (edge === NIL) rows[r | FIRST] = next;
+    else links[(edge << LINK) | NEXT] = next;
+    if (next === NIL) rows[r | LAST] = edge;
+    else links[(next << LINK) | PREV] = edge;
+    --rows[r | COUNT];
+    ++rows[r | VALUE];
     return slot;
   }
 
   $stepGetter(row: number): number {
     const { rows, links } = this;
     const r = row << ROW;
-    if (rows[r + EDGE] === NIL) return NIL;
-    const slot = rows[r + FIRST];
-    if (rows[r + VALUE] > 0) rows[r + VALUE] -= links[(slot << LINK) + PLACE] & TAKE;
+    if (rows[r | EDGE] === NIL) return NIL;
+    const slot = rows[r | FIRST];
+    if (rows[r | VALUE] > 0) rows[r | VALUE] -= links[(slot << LINK) | PLACE] & TAKE;
     this.$wakeFirst(slot, row);
     return slot;
   }

@@ -91,12 +91,13 @@ class Main extends RawGreenlet {
 
 /** One thread's scheduler. Made by `getHub()`; isolated ones by `createHub()` and `simulate()`. */
 export class Hub extends RawGreenlet {
-  readonly core: Core;
-  readonly clock: Clock;
-  readonly host: Host;
-  readonly isolated: boolean;
-  readonly main: RawGreenlet;
-  readonly loop: Loop;
+  // Declared only: stored once, in the constructor, they are constants to the compiler.
+  declare readonly core: Core;
+  declare readonly clock: Clock;
+  declare readonly host: Host;
+  declare readonly isolated: boolean;
+  declare readonly main: RawGreenlet;
+  declare readonly loop: Loop;
   /** Exceptions that are not reported. Extend it per hub. */
   NOT_ERROR: (abstract new (...args: any[]) => object)[] = [GreenletExit, SystemExit];
   /** Exceptions that are raised in main as well. Extend it per hub. */
@@ -114,8 +115,11 @@ export class Hub extends RawGreenlet {
   /** @internal For switches that are consumed where they are made. */ spareSwitch: SwitchOperation | null = null;
   /** @internal What the last hop of drive.ts ended with; null: its batch was over. */
   ended: IteratorResult<Park, unknown> | null = null;
-  /** @internal An operation that has parked its body and whose PARK has not reached the loop yet. */
-  parking: Pick<Operation<unknown>, 'describe' | 'abandon'> | null = null;
+  /**
+   * @internal An operation that has parked its body and whose PARK has not reached the loop yet; true: one that is known by the row it waits
+   * on. To store an operation, which is young as a rule, in a hub, which is old, costs a write barrier.
+   */
+  parking: Operation<unknown> | true | null = null;
   /** @internal Body on its way onto a greenlet's frames. */ callee: Body | null = null;
   /** @internal Value on its way to a frame's caller. */ frameValue: unknown = undefined;
   /** @internal What the next resumed body is sent. */ reply: unknown = RESUME;
@@ -530,13 +534,16 @@ export class Hub extends RawGreenlet {
 
   /** @internal A generator that blocks was driven by `next()` or `for…of` instead of `yield*`: take its wait back. */
   undoParking(): OperationError {
-    const op = this.parking as NonNullable<Hub['parking']>;
+    const { parking, cur } = this;
     this.parking = null;
-    this.withdraw(this.cur);
-    op.abandon(this, this.cur);
+    const owner = parking === true ? (this.rowOwners[this.core.rowOf(cur)] as Rowed) : null;
+    const what = owner?.describe(cur) ?? (parking as Operation<unknown>).describe();
+    this.withdraw(cur);
+    if (owner !== null) owner.$abandoned(this, cur);
+    else (parking as Operation<unknown>).abandon(this, cur);
     return new OperationError(
       'GEVENT_DRIVEN_BY_HAND',
-      `${op.describe()} blocks, and its generator was driven by next() or for-of: use yield* in the body of a greenlet`,
+      `${what} blocks, and its generator was driven by next() or for-of: use yield* in the body of a greenlet`,
     );
   }
 

@@ -47,6 +47,11 @@ export abstract class Rowed implements RowOwner {
 
   /** @internal The row to wait on, made if there is none. */
   $rowFor(hub: Hub): number {
+    const row = this.$row;
+    return row !== NIL && this.$hub === hub ? row : this.$newRow(hub);
+  }
+
+  $newRow(hub: Hub): number {
     if (this.$hub !== hub) this.#bind(hub);
     if (this.$row === NIL) this.$row = this.$open(hub);
     return this.$row;
@@ -68,9 +73,14 @@ export abstract class Rowed implements RowOwner {
     if (active !== hub) hub.kick();
   }
 
+  /** @internal One who waited in `slot` was taken out of his wait. */
+  $abandoned(hub: Hub, _slot: number): void {
+    this.$left(hub);
+  }
+
   /** @internal One who waited has gone. */
   $left(hub: Hub): void {
-    if (this.$alone) return;
+    if (this.$alone === true) return;
     this.$alone = true;
     hub.leave(this);
   }
