@@ -542,6 +542,7 @@ export abstract class Waits {
     const edge = rows[r | EDGE];
     if (edge === NIL || edge === rows[r | LAST]) {
       rows[r | NOTE] = NONE;
+      this.$partner = NIL;
       return NIL;
     }
     const getter = rows[r | FIRST];
