@@ -78,7 +78,7 @@ engines() {
   if [[ -f $made && -z $(find asm/switch build.sh -newer $made) ]]; then return; fi
   wasm=$(mktemp)
   echo '// Made by build.sh from asm/switch/.' >"$made.$$"
-  for engine in asyncify wasmfx; do
+  for engine in asyncify wasmfx lift; do
     wasm-as $features asm/switch/$engine.wat -o "$wasm"
     wasm-opt $features -O3 "$wasm" -o "$wasm"
     printf "export const $engine =\n  '%s';\n" "$(base64 <"$wasm" | tr -d '\n')" >>"$made.$$"

@@ -23,7 +23,8 @@
 ;; A1  state is 0 while guest code runs, 1 while it unwinds, 2 while it rewinds; outside `run` it is 0
 ;; A2  frames are unwound into the scratch, the last pages of the memory, and copied out: too many of them leave the memory,
 ;;     which traps, and can overwrite nobody's
-;; A3  may is 1 only while guest code runs with no JavaScript frame above `run`: only then it may switch
+;; A3  may is 1 only while guest code runs with no JavaScript frame above `run`: only then it may switch. 2: the same, on a stack of its
+;;     own, where lift.wat has put it: it leaves that by `$leave` instead of unwinding
 ;; A4  whatever leaves `run` by an exception is the end of the guest `cur`; JavaScript calls `fault` then
 (module
   (type $f (func))
@@ -36,6 +37,7 @@
   (import "js" "arm" (func $arm (param i32 f64) (result i32))) ;; arm the slot's timer: 1; or 0, it only yields
   (import "js" "refuse" (func $refuse (param i32)))        ;; throws, always: 0 may not switch, 1 no memory, 2 no slot
   (import "js" "raise" (func $raise (param i32)))          ;; throws what is to be raised in this guest
+  (import "js" "deep" (func $deep (param i32 i32)))        ;; this guest has unwound so many bytes; see patience
   (export "core" (memory $core))
   (export "words" (global $words))
   (export "ring" (global $ring))
@@ -47,7 +49,9 @@
   (global $data (export "__asyncify_data") (mut i32) (i32.const 0))
   (global $cur (export "cur") (mut i32) (i32.const -1))
   (global $may (export "may") (mut i32) (i32.const 0))
-  (global $throwing (export "raising") (mut i32) (i32.const 0))
+  (global $throwing (export "raising") (mut i32) (i32.const 0)) ;; 1: whoever is resumed next raises; 2: it unwinds again
+  (global $patience (export "patience") (mut i32) (i32.const 0)) ;; so many deep unwindings until JavaScript is told of one; 0: of none
+  (global $hold (export "hold") (mut i32) (i32.const 4096))                ;; so many leave their stack until one unwinds, to see how deep it is
   (global $room (export "room") (mut i32) (i32.const 4096))
   (global $brk (mut i32) (i32.const 12032))
   (global $base (export "base") (mut i32) (i32.const 133632))             ;; where the scratch begins
@@ -230,6 +234,8 @@
   (func $keep (param $r i32) (param $from i32) (param $used i32)
     (local $at i32) (local $left i32)
     (i32.store $records offset=4 (local.get $r) (local.get $used))
+    ;; It has a stack, and left nothing.
+    (if (i32.lt_s (local.get $used) (i32.const 0)) (then (return)))
     (local.set $at (i32.load $records (local.get $r)))
     (if (i32.or
           (i32.eqz (local.get $at))
@@ -242,6 +248,11 @@
     (if (i32.gt_u (local.get $used) (i32.const 96))
       (then
         (memory.copy $frames $frames (i32.add (local.get $at) (i32.const 8)) (local.get $from) (local.get $used))
+        (if (global.get $patience)
+          (then
+            (global.set $patience (i32.sub (global.get $patience) (i32.const 1)))
+            (if (i32.eqz (global.get $patience))
+              (then (call $deep (i32.shr_u (local.get $r) (i32.const 4)) (local.get $used))))))
         (return)))
     (local.set $left (local.get $used))
     (loop $copy
@@ -249,6 +260,24 @@
       (local.set $at (i32.add (local.get $at) (i32.const 4)))
       (local.set $from (i32.add (local.get $from) (i32.const 4)))
       (br_if $copy (i32.gt_s (local.tee $left (i32.sub (local.get $left) (i32.const 4))) (i32.const 0)))))
+
+  ;; Rewind a guest that has just unwound so many bytes and let it unwind again, `times` times: nothing of it runs, and what that takes is what
+  ;; a switch costs it. 0: it did something else.
+  (func (export "probe") (param $slot i32) (param $used i32) (param $times i32) (result i32)
+    (local $r i32) (local $block i32)
+    (local.set $r (i32.shl (local.get $slot) (i32.const 4)))
+    (local.set $block (i32.load $records (local.get $r)))
+    (global.set $throwing (i32.const 2))
+    (loop $again
+      (global.set $data (i32.add (i32.add (local.get $block) (local.get $used)) (i32.const 8)))
+      (global.set $state (i32.const 2))
+      (call_indirect $entries (type $f) (i32.load $records offset=8 (local.get $r)))
+      (memory.copy $frames $frames (i32.add (local.get $block) (i32.const 8)) (global.get $base) (local.get $used))
+      (br_if $again (i32.and (global.get $state) (i32.gt_s (local.tee $times (i32.sub (local.get $times) (i32.const 1))) (i32.const 0)))))
+    (local.set $times (global.get $state))
+    (global.set $state (i32.const 0))
+    (global.set $throwing (i32.const 0))
+    (local.get $times))
 
   ;; The same for one guest, and no other: for turns that have a context of their own.
   (func (export "runOne") (param $slot i32) (result i32)
@@ -280,19 +309,39 @@
     (global.set $data (global.get $base))
     (global.set $state (i32.const 1)))
 
+  ;; The same, for one that may be on a stack of its own, and is then back when this returns, if state is not 1.
+  (func $away
+    (if (i32.eq (global.get $may) (i32.const 2))
+      (then
+        (if (global.get $hold)
+          (then
+            (global.set $hold (i32.sub (global.get $hold) (i32.const 1)))
+            ;; lift.wat's.
+            (call_indirect $entries (type $f) (i32.const 1))
+            (return)))
+        (global.set $hold (i32.const 4096))
+        (global.set $patience (i32.const 1))))
+    (call $unwind))
+
   (func $back
     (global.set $state (i32.const 0))
     (if (global.get $throwing)
       (then
+        (if (i32.eq (global.get $throwing) (i32.const 2)) (then (call $unwind) (return)))
         (global.set $throwing (i32.const 0))
         (call $raise (global.get $cur)))))
+
+  ;; The guest is put where it waits: it leaves, and is back at once if it has a stack.
+  (func $leave
+    (call $away)
+    (if (i32.eqz (global.get $state)) (then (call $back))))
 
   (func (export "yield")
     (if (global.get $state)
       (then (call $back))
       (else
         (if (i32.eqz (global.get $may)) (then (call $refuse (i32.const 0)) (unreachable)))
-        (call $push (global.get $cur)) (call $unwind))))
+        (call $push (global.get $cur)) (call $leave))))
 
   (func (export "sleep") (param $seconds f64)
     (if (global.get $state)
@@ -300,9 +349,9 @@
       (else
         (if (i32.eqz (global.get $may)) (then (call $refuse (i32.const 0)) (unreachable)))
         (if (i32.eqz (call $arm (global.get $cur) (local.get $seconds))) (then (call $push (global.get $cur))))
-        (call $unwind))))
+        (call $leave))))
 
   ;; For shims: they look at state themselves, before and after.
   (func (export "park")
-    (call $unwind))
+    (call $away))
 )

@@ -45,7 +45,7 @@ function crowd(n: number): Group {
 export const guestDepth: Case = {
   name: 'guest-depth',
   about: `100 guests that yield, suspended so many frames below their export. Asyncify unwinds and rewinds each frame at each
-switch; wasmfx and jspi keep the stack; auto is told the depth by load({ depth }), wasmfx enabled.`,
+switch; wasmfx and jspi keep the stack; auto begins as asyncify and measures, wasmfx enabled.`,
   groups({ quick }) {
     return (quick ? [0, 8, 64] : [0, 1, 2, 4, 8, 16, 32, 64]).map((depth) => {
       const total = quick ? 100_000 : 300_000;

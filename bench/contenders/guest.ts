@@ -97,7 +97,7 @@ export function switching(
       };
       const bytes = await wat(BODY);
       const module = how === 'bundled' ? await bundle(bytes, { blocking: [] }) : bytes;
-      const program = await load(module, { backend, imports, maxStacks: 30_000, depth });
+      const program = await load(module, { backend, imports, maxStacks: 30_000 });
       const sample = async (): Promise<Reading> => {
         const all = [];
         for (let i = 0; i < n; i++) {

@@ -35,6 +35,7 @@ export const cannot: string | null = await (async () => {
 const cells = cannot !== null ? [] : RECORD === null ? [CELL] : ['asyncify', 'bundled'];
 
 export const BACKENDS = (['asyncify', 'wasmfx', 'jspi'] as const).filter((it) => cells.includes(it));
+export const LIFTED = (['lifted'] as const).filter(() => cells.includes('wasmfx'));
 export const BUNDLED = (['bundled'] as const).filter((it) => cells.includes(it));
 
 // ---- compilers ------------------------------------------------------------------------------------------------------

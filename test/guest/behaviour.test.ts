@@ -3,12 +3,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from 'vitest';
 import { settrace } from '../../ts/greenlet.ts';
+import type { NativeEngine } from '../../ts/guest/engine.ts';
+import { liftOf } from '../../ts/guest/engines.ts';
 import { blocking, GuestGreenlet, GuestTrap, type LoadOptions, type Program } from '../../ts/guest/guest.ts';
 import { Greenlet, GreenletExit, getcurrent, joinall, shield, sleep, spawn, Timeout } from '../../ts/index.ts';
 import { Pool } from '../../ts/pool.ts';
 import { Queue } from '../../ts/queue.ts';
 import { rejected, told } from '../support/cores.ts';
-import { assembly, BACKENDS, BUNDLED, c, hasClang, wat } from '../support/guests.ts';
+import { assembly, BACKENDS, BUNDLED, c, hasClang, LIFTED, wat } from '../support/guests.ts';
 import { loaded } from '../support/loaded.ts';
 import { leftIn, type World, world } from '../support/worlds.ts';
 
@@ -89,7 +91,7 @@ const NESTED = wat(`(module
   (func (export "innerPlain") (nop))
 )`);
 
-describe.each([...BACKENDS, ...BUNDLED])('%s:', (backend) => {
+describe.each([...BACKENDS, ...BUNDLED, ...LIFTED])('%s:', (backend) => {
   interface Guests {
     readonly w: World;
     readonly p: Program;
@@ -122,6 +124,11 @@ describe.each([...BACKENDS, ...BUNDLED])('%s:', (backend) => {
     };
     engine.exports?.trim?.(0);
     expect(engine.exports?.live.value ?? engine.live).toBe(0);
+    if (backend === 'lifted') {
+      const lift = liftOf(p.instance.engine as NativeEngine, p.limits);
+      lift.trim();
+      expect(lift.stacks).toBe(0);
+    }
   }
 
   describe('running', () => {

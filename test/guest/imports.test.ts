@@ -8,7 +8,7 @@ import { type Greenlet, GreenletExit, sleep, spawn } from '../../ts/index.ts';
 import { RLock, Semaphore } from '../../ts/lock.ts';
 import { Channel, END, Queue } from '../../ts/queue.ts';
 import { told } from '../support/cores.ts';
-import { assembly, BACKENDS, BUNDLED } from '../support/guests.ts';
+import { assembly, BACKENDS, BUNDLED, LIFTED } from '../support/guests.ts';
 import { loaded } from '../support/loaded.ts';
 import { leftIn, type World, world } from '../support/worlds.ts';
 
@@ -165,7 +165,9 @@ function guest(runtime: Runtime): Promise<Uint8Array<ArrayBuffer>> {
   return bytes;
 }
 
-const CELLS = [...BACKENDS, ...BUNDLED].flatMap((backend) => RUNTIMES.map((runtime) => [backend, runtime] as const));
+const CELLS = [...BACKENDS, ...BUNDLED, ...LIFTED].flatMap((backend) =>
+  RUNTIMES.map((runtime) => [backend, runtime] as const),
+);
 
 describe.each(CELLS)('%s, %s:', (backend, runtime) => {
   interface Guests {

@@ -9,7 +9,7 @@ import { type LoadOptions, load } from '../../ts/guest/guest.ts';
 import { type Greenlet, joinall, sleep, spawn } from '../../ts/index.ts';
 import * as socket from '../../ts/net/socket.ts';
 import { told } from '../support/cores.ts';
-import { assembly, BACKENDS, BUNDLED, wat } from '../support/guests.ts';
+import { assembly, BACKENDS, BUNDLED, LIFTED, wat } from '../support/guests.ts';
 import { loaded } from '../support/loaded.ts';
 import { realWorld } from '../support/real.ts';
 
@@ -105,7 +105,7 @@ const NETLESS = wat(`(module
   (func (export "bad") (call $log (i32.const 8) (i32.const 2)))
   (func (export "nan") (param i32) (drop (call $wait (local.get 0) (f64.const nan)))))`);
 
-describe.each([...BACKENDS, ...BUNDLED])('%s, the world outside:', (backend) => {
+describe.each([...BACKENDS, ...BUNDLED, ...LIFTED])('%s, the world outside:', (backend) => {
   let io: Promise<Uint8Array<ArrayBuffer>> | null = null;
 
   async function outside(options: LoadOptions) {

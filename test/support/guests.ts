@@ -18,6 +18,9 @@ export const BACKENDS = ALL_BACKENDS.filter((backend) => whyNot(backend) === nul
 /** A guest with its engine in one module behaves like any other. */
 export const BUNDLED: readonly 'bundled'[] = BACKENDS.includes('asyncify') ? ['bundled'] : [];
 
+/** Guests of asyncify that have stacks of wasmfx. */
+export const LIFTED: readonly 'lifted'[] = BACKENDS.includes('wasmfx') ? ['lifted'] : [];
+
 const FEATURES =
   binaryen.Features.All & ~((binaryen.Features as unknown as { CompactImports?: number }).CompactImports ?? 0);
 

@@ -13,6 +13,8 @@ export interface Choice {
   readonly backend: BackendName;
   readonly reason: string;
   readonly others: Partial<Record<BackendName, string>>;
+  /** Where those go that block deep. */
+  readonly deep?: 'wasmfx';
 }
 
 /**
@@ -42,7 +44,10 @@ export function choose(shape: Shape | null, options: LoadOptions, given: Imports
     const why = refusal(backend, shape, given);
     if (why !== null) others[backend] = why;
   }
-  const take = (backend: BackendName, reason: string): Choice => ({ backend, reason, others });
+  const take = (backend: BackendName, reason: string): Choice =>
+    backend === 'asyncify' && others.wasmfx === undefined && (shape === null || bundled(shape) === null)
+      ? { backend, reason, others, deep: 'wasmfx' }
+      : { backend, reason, others };
   if (done !== null) {
     if (others.asyncify !== undefined) throw noBackend(others);
     return take(

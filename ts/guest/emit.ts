@@ -143,6 +143,7 @@ export const op = {
   sub: [0x6b],
   shl: [0x74],
   eqz: [0x45],
+  eq: [0x46],
   /** Without a result. */
   if: [0x04, 0x40],
   else: [0x05],

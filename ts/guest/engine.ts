@@ -21,6 +21,7 @@ import { Type } from './emit.ts';
 import { fromGuest, GuestError } from './errors.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
 import type { Instance } from './instance.ts';
+import { LEAVE, Lift } from './lift.ts';
 import { ARGUMENTS, type Switching } from './shims.ts';
 import { giveStack, noStack, takeStack } from './stacks.ts';
 
@@ -53,8 +54,11 @@ export interface EngineExports {
   readonly room: WebAssembly.Global;
   readonly live: WebAssembly.Global;
   readonly __asyncify_state?: WebAssembly.Global;
+  readonly patience: WebAssembly.Global;
+  readonly hold: WebAssembly.Global;
   run(slot: number): number;
   runOne(slot: number): number;
+  probe(slot: number, used: number, times: number): number;
   enter(slot: number, entry: number, sp: number, flags: number): void;
   drop(slot: number): void;
   fault(): number;
@@ -94,7 +98,8 @@ export class NativeEngine implements Engine, Fires<Hub> {
   /** For the text of an error. */
   maxStacks = 0;
   readonly #freeEntries: number[] = [];
-  #entryTop = 1;
+  #entryTop = LEAVE + 1;
+  #lift: Lift | null = null;
   #records: Int32Array;
   #view: DataView;
 
@@ -121,6 +126,7 @@ export class NativeEngine implements Engine, Fires<Hub> {
       refuse: (why: number) => {
         throw this.#refusal(why);
       },
+      deep: (slot: number, used: number) => this.#lift?.deep(slot, used),
       raise: (slot: number) => {
         throw this.#errorOf(hub.owners[slot] as GuestGreenlet);
       },
@@ -135,23 +141,40 @@ export class NativeEngine implements Engine, Fires<Hub> {
     this.#records = new Int32Array(this.exports.records.buffer);
     this.#view = new DataView(this.exports.frames.buffer);
     this.#reach(0);
-    if (backend === 'wasmfx') hub.closers.push(() => this.#close());
+    if (backend === 'wasmfx') {
+      hub.closers.push(() => {
+        this.#close(() => true);
+        this.exports.trim?.(0);
+      });
+    }
+  }
+
+  /** What gives stacks to guests that block deep; made at the first call. */
+  lift(bytes: (base64: string) => Uint8Array<ArrayBuffer>): Lift {
+    if (this.#lift === null) {
+      const lift = new Lift(this, bytes);
+      this.#lift = lift;
+      this.hub.closers.push(() => {
+        this.#close((slot) => lift.isLifted(slot));
+        lift.trim();
+      });
+    }
+    return this.#lift;
   }
 
   /** The hub goes away. Stacks of guests that still wait would never be collected, so each is ended. */
-  #close(): void {
+  #close(which: (slot: number) => boolean): void {
     const { hub, exports } = this;
     if (exports.cur.value >= 0) return;
     // One that catches it and waits again is asked again, and then left.
     for (let round = 0; round < 3; ++round) {
       for (let slot = 0; slot < exports.room.value; ++slot) {
-        if (!this.owns(slot)) continue;
+        if (!this.owns(slot) || !which(slot)) continue;
         const g = this.greenletAt(slot);
         hub.withdraw(slot);
         this.raise(g, new HubDestroyed('the hub is destroyed'));
       }
     }
-    exports.trim?.(0);
   }
 
   // ---- room ---------------------------------------------------------------------------------------------------------
@@ -169,6 +192,16 @@ export class NativeEngine implements Engine, Fires<Hub> {
     if (short > 0) exports.records.grow(Math.ceil(short / 65536));
     this.#records = new Int32Array(exports.records.buffer);
     exports.room.value = room;
+  }
+
+  /** What the guest is started by. */
+  entryOf(slot: number): number {
+    return this.#records[slot * RECORD_WORDS + ENTRY];
+  }
+
+  /** The instance whose guest has spawned this one. */
+  spawnerOf(slot: number): Instance | null {
+    return this.instances[this.#records[slot * RECORD_WORDS + FLAGS] >>> 8] ?? null;
   }
 
   /** True if the slot is a guest of ours. */
@@ -202,6 +235,7 @@ export class NativeEngine implements Engine, Fires<Hub> {
       const index = g.instance.$entered(g);
       this.#pass(entry.signature.params, g.instance.$handed(g.args));
       this.exports.enter(slot, index, g.$stack, WATCHED);
+      if (this.#lift?.eager === true && g.instance.$lifts) this.#lift.lift(slot, g.instance);
     } catch (error) {
       g.$concluded(false, error);
       return Fired.DONE;
@@ -292,6 +326,7 @@ export class NativeEngine implements Engine, Fires<Hub> {
       );
     }
     error = this.#abandon(g, error);
+    this.#lift?.forget(slot);
     exports.drop(slot);
     g.$concluded(false, error);
   }
@@ -313,7 +348,9 @@ export class NativeEngine implements Engine, Fires<Hub> {
   raise(g: GuestGreenlet, error: unknown): void {
     const { exports } = this;
     if (exports.cur.value >= 0) throw new GeventError('GEVENT_BUG', `${g} cannot be interrupted while guests run`);
-    if (this.backend === 'asyncify' && !g.instance.program.catches) {
+    // A stack has to be left, so that it is not lost.
+    const drops = this.backend === 'asyncify' && !g.instance.program.catches && this.#lift?.isLifted(g.$slot) !== true;
+    if (drops) {
       // Nobody in there could catch it: what it had unwound is dropped.
       const final = this.#abandon(g, error);
       exports.drop(g.$slot);

@@ -6,6 +6,7 @@ import type { BackendName } from './detect.ts';
 import { type Engine, NativeEngine, needsWasm } from './engine.ts';
 import { asyncify, wasmfx } from './engines.generated.ts';
 import { JspiEngine } from './jspi.ts';
+import type { Lift } from './lift.ts';
 
 /** What a program may use at most. */
 export interface Limits {
@@ -69,6 +70,13 @@ function join(hub: Hub, engine: NativeEngine): void {
 
 export function engineBytes(backend: 'asyncify' | 'wasmfx'): Uint8Array<ArrayBuffer> {
   return decode(backend === 'asyncify' ? asyncify : wasmfx);
+}
+
+/** What gives stacks to guests of asyncify that block deep. */
+export function liftOf(engine: NativeEngine, limits: Limits): Lift {
+  const lift = engine.lift(decode);
+  lift.limit(limits.maxStacks);
+  return lift;
 }
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {

@@ -6,18 +6,21 @@ import type { Hub } from '../hub/hub.ts';
 import { Rowed } from '../hub/waitable.ts';
 import { RLock } from '../lock.ts';
 import { isSocket } from './abi-sockets.ts';
+import { riskOf } from './choose.ts';
 import { jspi } from './detect.ts';
 import { type Signature, Type } from './emit.ts';
 import { type Engine, NativeEngine } from './engine.ts';
-import { engineOf } from './engines.ts';
+import { engineOf, liftOf } from './engines.ts';
 import { GuestError } from './errors.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
 import { Handles } from './handles.ts';
 import type { Imports } from './imports.ts';
 import type { JspiEngine } from './jspi.ts';
+import type { Lift } from './lift.ts';
 import { linkBundled, linkJspi, linkNative } from './link.ts';
 import { runner } from './pilot.ts';
 import type { Program } from './program.ts';
+import type { Shape } from './read.ts';
 import { OUR } from './rewrite.ts';
 import { ShadowStacks } from './shadow-stacks.ts';
 import { functionsOf, type SpawnEntry, TABLE } from './spawn-entry.ts';
@@ -60,6 +63,8 @@ export class Instance {
   readonly #entries = new Map<string, Open>();
   readonly #spawnable = new Map<number, Open>();
   readonly #spawning: SpawnEntry | null = null;
+  /** @internal Guests of it that block deep get stacks. */ readonly $lifts: boolean = false;
+  #liftEntry = 0;
   #alive = 0;
   #closed = false;
 
@@ -78,7 +83,9 @@ export class Instance {
       const engine = engineOf(hub, program.backend, program.limits);
       this.engine = engine;
       if (engine instanceof NativeEngine) {
-        const { raw, spawning } = linkNative(this, engine, ask());
+        const given = ask();
+        this.$lifts = program.lifts && riskOf(program.shape as Shape, given) === null;
+        const { raw, spawning } = linkNative(this, engine, given);
         this.#raw = raw;
         this.#spawning = spawning;
       } else this.#raw = linkJspi(this, engine as JspiEngine, ask());
@@ -86,6 +93,7 @@ export class Instance {
     this.#exports = Object.fromEntries(
       Object.entries(this.#raw).filter(([name]) => !/^(gevent|engine):/.test(name) && !ASYNCIFYS.test(name)),
     );
+    if (this.$lifts) liftOf(this.engine as NativeEngine, program.limits);
     const sp = program.stackPointer;
     if (sp !== null) this.shadows = new ShadowStacks(this, this.#raw[sp]);
     // As WASI's reactors have it.
@@ -249,7 +257,24 @@ export class Instance {
     first.#dropEntries(this.engine);
   }
 
+  /** @internal What the engine calls for one of its guests that has a stack: as a thunk, it minds the shadow stack pointer. */
+  $liftEntry(lift: Lift): number {
+    const sp = this.program.stackPointer;
+    if (sp === null) return lift.entry;
+    if (this.#liftEntry === 0) {
+      const engine = this.engine as NativeEngine;
+      const run = new WebAssembly.Instance(this.program.thunkModule({ params: [], results: [] }), {
+        e: engine.exports as unknown as Record<string, any>,
+        i: { f: lift.resume, sp: this.#raw[sp] } as Record<string, any>,
+      }).exports['0'];
+      this.#liftEntry = engine.addEntry(run);
+    }
+    return this.#liftEntry;
+  }
+
   #dropEntries(engine: NativeEngine): void {
+    if (this.#liftEntry !== 0) engine.dropEntry(this.#liftEntry);
+    this.#liftEntry = 0;
     for (const entry of [...this.#entries.values(), ...this.#spawnable.values()]) {
       if (entry.index === 0) continue;
       engine.dropEntry(entry.index);

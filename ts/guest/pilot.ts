@@ -42,22 +42,24 @@ const IMPORTS = `
   (import "gevent:engine" "ring" (global $gevent:ring i32))
   (import "gevent" "yield" (func $gevent:engine.yield))`;
 
-// asm/switch/asyncify.wat has the same, and what is left to it: to raise, and to refuse.
+// asm/switch/asyncify.wat has the same, and what is left to it: to raise, to refuse, and to leave a stack.
 const YIELDS = `
   (func $gevent:yields (local $tail i32)
     (if (global.get $__asyncify_state)
       (then
         (if (global.get $gevent:raising) (then (call $gevent:engine.yield)) (else (global.set $__asyncify_state (i32.const 0)))))
       (else
-        (if (i32.eqz (global.get $gevent:may)) (then (call $gevent:engine.yield)))
-        (i32.store $gevent:core
-          (i32.add (global.get $gevent:ring)
-            (i32.shl (local.tee $tail (i32.load $gevent:core offset=4 (global.get $gevent:words))) (i32.const 2)))
-          (global.get $gevent:cur))
-        (i32.store $gevent:core offset=4 (global.get $gevent:words)
-          (i32.and (i32.add (local.get $tail) (i32.const 1)) (i32.load $gevent:core offset=8 (global.get $gevent:words))))
-        (global.set $__asyncify_data (global.get $gevent:base))
-        (global.set $__asyncify_state (i32.const 1)))))`;
+        (if (i32.ne (global.get $gevent:may) (i32.const 1))
+          (then (call $gevent:engine.yield))
+          (else
+            (i32.store $gevent:core
+              (i32.add (global.get $gevent:ring)
+                (i32.shl (local.tee $tail (i32.load $gevent:core offset=4 (global.get $gevent:words))) (i32.const 2)))
+              (global.get $gevent:cur))
+            (i32.store $gevent:core offset=4 (global.get $gevent:words)
+              (i32.and (i32.add (local.get $tail) (i32.const 1)) (i32.load $gevent:core offset=8 (global.get $gevent:words))))
+            (global.set $__asyncify_data (global.get $gevent:base))
+            (global.set $__asyncify_state (i32.const 1)))))))`;
 
 const BLOCK = '(i32.load $gevent:records (i32.shl (global.get $gevent:cur) (i32.const 4)))';
 

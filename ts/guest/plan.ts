@@ -3,6 +3,7 @@
 import { wrongType } from '../core/clock.ts';
 import { builtinOf } from './abi.ts';
 import { riskOf } from './choose.ts';
+import { early } from './detect.ts';
 import { Extern, type Signature, sameSignature, Type } from './emit.ts';
 import { GuestError } from './errors.ts';
 import { Blocking, type Imports, type ImportValue, isDirect, isExported, Yielding } from './imports.ts';
@@ -53,6 +54,7 @@ export function planImports(program: Program, given: Imports, instance: Instance
     const isLate = program.bundled || (late && (shim.kind === 'blocking' || shim.kind === 'engine'));
     (isLate ? behind : before).push({ key, shim, value });
   };
+  const mayHaveStack = backend === 'wasmfx' || (instance.$lifts && early());
   const risk = backend === 'wasmfx' ? riskOf(shape as Shape, given) : null;
   if (risk !== null) throw new GuestError('GEVENT_GUEST_IMPORT', `${guest}: ${risk}`);
   for (const { module, name, kind, signature } of shape?.imports ?? []) {
@@ -70,7 +72,7 @@ export function planImports(program: Program, given: Imports, instance: Instance
     } else if (typeof value === 'function') {
       if (!isDirect(value)) add(key, { kind: 'plain', signature }, value);
       // Code of another module that JSPI suspends, reached without a JavaScript frame on a stack of wasmfx, crashes V8 14.6.
-      else functions[key] = backend === 'wasmfx' && isExported(value) ? (...args: unknown[]) => value(...args) : value;
+      else functions[key] = mayHaveStack && isExported(value) ? (...args: unknown[]) => value(...args) : value;
     } else if (value !== undefined) {
       throw wrongType('load({ imports })', `a function for ${key}`, value);
     } else if (module === 'gevent' && (name === 'yield' || name === 'sleep')) {

@@ -25,6 +25,8 @@ export interface Explanation {
   readonly reason: string;
   /** Why not the others. */
   readonly others: Readonly<Partial<Record<BackendName, string>>>;
+  /** Where greenlets go that turn out to block deep, while they do: a stack of wasmfx. Absent: they stay. */
+  readonly deep?: 'wasmfx';
   /** True if the module was rewritten, ahead of time or at load. */
   readonly rewritten: boolean;
   /** Of the module as it runs. */
@@ -44,6 +46,7 @@ export class Program {
   /** @internal */ readonly stackSize: number;
   /** @internal */ readonly limits: Limits;
   /** @internal It is its own engine. */ readonly bundled: boolean;
+  /** @internal Guests of it that block deep may get stacks. */ readonly lifts: boolean;
   /** @internal What is thrown into it may be caught there. */ readonly catches: boolean;
   /** @internal The user says that its stack may be one of several. */ readonly sharedStack: boolean;
   /** @internal Its collector asks for the stacks of its greenlets. */ readonly collects: boolean;
@@ -70,6 +73,7 @@ export class Program {
     this.limits = chosen.limits;
     const said = shape === null ? null : bundled(shape);
     this.bundled = said !== null;
+    this.lifts = chosen.deep === 'wasmfx';
     this.catches = shape === null || (said?.catches ?? mayCatch(shape));
     this.net = options.net ?? null;
     this.files = options.files ?? null;

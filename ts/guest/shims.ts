@@ -75,7 +75,9 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
   });
   const cur = m.importGlobal('e', 'cur', Type.I32, true);
   const may = m.importGlobal('e', 'may', Type.I32, true);
-  const state = switching === 'asyncify' ? m.importGlobal('e', '__asyncify_state', Type.I32, true) : -1;
+  const rewrites = switching === 'asyncify';
+  const state = rewrites ? m.importGlobal('e', '__asyncify_state', Type.I32, true) : -1;
+  const raising = rewrites ? m.importGlobal('e', 'raising', Type.I32, true) : -1;
   const sp = withStack ? m.importGlobal('i', 'sp', Type.I32, true) : -1;
   const entry = m.importGlobal('i', 'entry', Type.I32, false);
   const number = m.importGlobal('i', 'number', Type.I32, false);
@@ -124,10 +126,22 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
       return;
     }
     const meaningless = [...results.flatMap(op.zero), ...op.return];
+    // The engine asks what unwinding costs: see `probe` in asyncify.wat.
+    const probed = [
+      ...op.globalGet(raising),
+      ...op.i32(2),
+      ...op.eq,
+      ...op.if,
+      ...op.call(park),
+      ...meaningless,
+      ...op.end,
+    ];
+    // One that has a stack is back now, and the others are away.
+    const away = [...op.call(park), ...op.globalGet(state), ...op.if, ...meaningless, ...op.end];
     const code = [
       keep,
-      [...op.globalGet(state), ...op.if, ...op.i32(0), ...op.globalSet(state), ...op.else],
-      [...begin, ...op.eqz, ...op.if, ...again, ...op.call(park), ...meaningless, ...op.end, ...op.end],
+      [...op.globalGet(state), ...op.if, ...probed, ...op.i32(0), ...op.globalSet(state), ...op.else],
+      [...begin, ...op.eqz, ...op.if, ...again, ...away, ...op.end, ...op.end],
       complete,
     ].flat();
     m.func(String(i), shim.signature, [Type.I32], code);
