@@ -26,12 +26,12 @@ interface LiftExports {
 
 /** Entry of the engine's table that is `leave`, where asyncify.wat looks for it. */
 export const LEAVE = 1;
-/** Deep unwindings until one is looked at: 13 to 28, so that no order of the guests leaves one of them out. */
-const PATIENCE = 13;
+/** Deep unwindings until one is looked at: so many to 15 more, so that no order of the guests leaves one of them out. */
+const PATIENCE = 49;
 /** What a lifted guest pays besides the bare switch that `measure` makes: calls between the modules. */
 const BESIDES = 20;
 /** A measurement is long enough for the clock at so many milliseconds, and stopped at so many rounds for clocks that are made coarse. */
-const LONG_ENOUGH = 0.1;
+const LONG_ENOUGH = 0.05;
 const MOST = 8192;
 
 /** What is known of guests started by one entry that unwind about so many bytes. */
@@ -101,8 +101,8 @@ export class Lift {
   }
 
   #wait(): void {
-    this.#looked++;
-    this.#engine.exports.patience.value = PATIENCE + ((this.#looked * 7) & 15);
+    this.#looked += 7;
+    this.#engine.exports.patience.value = PATIENCE + (this.#looked & 15);
   }
 
   /** The engine has unwound a guest: so many bytes. */
@@ -125,7 +125,10 @@ export class Lift {
       known.next = Math.min(known.next * 8, 1 << 20);
       this.#stackNs ||= Math.min(this.#measure(), this.#measure());
     }
-    if (known.ns > this.#stackNs) this.lift(slot, instance);
+    if (known.ns <= this.#stackNs) return;
+    this.lift(slot, instance);
+    // Where one is, there are others.
+    this.#engine.exports.patience.value = 1;
   }
 
   /** From its next turn on the guest has a stack, if there is one for it. */

@@ -29,7 +29,7 @@ export interface LoadOptions {
   frameLimit?: number;
   /**
    * How many frames below its export the guest blocks as a rule, for `backend: 'auto'`: what asyncify costs grows with it, and from some 14
-   * on (5 on V8 15) wasmfx is taken, if it was enabled. Default 0.
+   * on (5 on V8 15) wasmfx is taken at once, if it was enabled. Default 0: `auto` finds out who blocks deep as they run.
    */
   depth?: number;
   /** wasmfx, jspi: stacks alive at a time, in this thread. Default 4096. */
