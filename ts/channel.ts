@@ -31,6 +31,7 @@ const TAKEN: unique symbol = Symbol('taken');
  * @see `gevent.queue.Channel`, the source.
  */
 export class Channel<T = any> extends Rowed {
+  static override readonly name: string = 'Channel';
   /** @internal */
   readonly $pairs = true;
   #gifts: Map<number, T> | null = null;

@@ -24,6 +24,7 @@ import { settle } from './unwind.ts';
  * who catch these. As a `timeout` of a wait it means the time that is left.
  */
 export class Deadline extends Timeout {
+  static override readonly name: string = 'Deadline';
   /** Milliseconds on the hub's clock. */
   readonly #atMs: number;
   readonly #clock: Hub['clock'];

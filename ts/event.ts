@@ -154,6 +154,7 @@ class TimedWait extends QuietWait<boolean> {
  * @see `gevent.event.Event`, the source.
  */
 export class Event extends Flag {
+  static override readonly name: string = 'Event';
   #wait: Wait | null = null;
 
   /** @internal */
@@ -215,6 +216,7 @@ export interface ResultSource<T> {
  * @see `gevent.event.AsyncResult`, the source.
  */
 export class AsyncResult<T = unknown> extends Flag {
+  static override readonly name: string = 'AsyncResult';
   #value: T | typeof UNSET = UNSET;
   #error: { error: unknown } | null = null;
   #copier: ((source: ResultSource<T>) => void) | null = null;

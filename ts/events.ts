@@ -92,6 +92,7 @@ export class MemoryUsageUnderThreshold extends MemoryUsageEvent {
 
 /** A subscriber raises it at an event that is to come: nothing of that is patched. */
 export class DoNotPatch extends Error {
+  static override readonly name: string = 'DoNotPatch';
   override name = 'DoNotPatch';
   readonly code = 'GEVENT_DO_NOT_PATCH';
 }

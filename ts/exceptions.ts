@@ -7,6 +7,7 @@
 
 /** Common base of what this library throws to say that a program is wrong. `code` is stable, the text is not. */
 export class GeventError extends Error {
+  static override readonly name: string = 'GeventError';
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -21,6 +22,7 @@ export class GeventError extends Error {
 
 /** Base of the control exceptions. An Error by prototype, made without capturing a stack. */
 export class ControlException {
+  static readonly name: string = 'ControlException';
   declare readonly code: string;
   /** The text after the class name. */
   declare message: string;
@@ -53,6 +55,7 @@ Object.defineProperty(ControlException.prototype, 'message', { value: '', writab
  * @see `greenlet.GreenletExit`, the source.
  */
 export class GreenletExit extends ControlException {
+  static override readonly name: string = 'GreenletExit';
   static {
     Object.defineProperty(GreenletExit.prototype, 'code', { value: 'GEVENT_GREENLET_EXIT' });
   }
@@ -64,10 +67,13 @@ export class GreenletExit extends ControlException {
 }
 
 /** Internal to the hub: the loop it belongs to is going away. */
-export class HubDestroyed extends GreenletExit {}
+export class HubDestroyed extends GreenletExit {
+  static override readonly name: string = 'HubDestroyed';
+}
 
 /** Nothing can wake those who wait. The message lists them. `hub` is where it happened. */
 export class LoopExit extends GeventError {
+  static override readonly name: string = 'LoopExit';
   declare readonly hub: unknown;
 
   constructor(message: string, hub: unknown) {
@@ -79,6 +85,7 @@ export class LoopExit extends GeventError {
 
 /** A blocking operation was consumed by the hub itself, that is inside one of its callbacks. */
 export class BlockingSwitchOutError extends GeventError {
+  static override readonly name: string = 'BlockingSwitchOutError';
   constructor(message = 'Impossible to call blocking function in the event loop callback') {
     super('GEVENT_SWITCH_IN_HUB', message);
   }
@@ -86,6 +93,7 @@ export class BlockingSwitchOutError extends GeventError {
 
 /** Somebody switched into a greenlet that was waiting for something else. Raised in that greenlet. */
 export class InvalidSwitchError extends GeventError {
+  static override readonly name: string = 'InvalidSwitchError';
   constructor(message: string) {
     super('GEVENT_INVALID_SWITCH', message);
   }
@@ -93,6 +101,7 @@ export class InvalidSwitchError extends GeventError {
 
 /** Two greenlets used something at once that serves one at a time. */
 export class ConcurrentObjectUseError extends GeventError {
+  static override readonly name: string = 'ConcurrentObjectUseError';
   constructor(message: string) {
     super('GEVENT_CONCURRENT_USE', message);
   }
@@ -100,6 +109,7 @@ export class ConcurrentObjectUseError extends GeventError {
 
 /** An object bound to one hub was used from another. */
 export class InvalidThreadUseError extends GeventError {
+  static override readonly name: string = 'InvalidThreadUseError';
   constructor(message: string) {
     super('GEVENT_INVALID_THREAD_USE', message);
   }
@@ -107,16 +117,20 @@ export class InvalidThreadUseError extends GeventError {
 
 /** What the greenlet primitive calls `greenlet.error`: a switch that cannot be made. */
 export class GreenletError extends GeventError {
+  static override readonly name: string = 'GreenletError';
   constructor(message: string, code = 'GEVENT_GREENLET_ERROR') {
     super(code, message);
   }
 }
 
 /** A mistake in the use of operations: consumed twice, never consumed, or something else was yielded. */
-export class OperationError extends GeventError {}
+export class OperationError extends GeventError {
+  static override readonly name: string = 'OperationError';
+}
 
 /** Ends the process when it reaches the main greenlet; never printed by the hub. Python's `SystemExit`. */
 export class SystemExit extends ControlException {
+  static override readonly name: string = 'SystemExit';
   static {
     Object.defineProperty(SystemExit.prototype, 'code', { value: 'GEVENT_SYSTEM_EXIT' });
   }
@@ -131,6 +145,7 @@ export class SystemExit extends ControlException {
 
 /** An interrupt from the keyboard (SIGINT), routed to the main greenlet. Python's `KeyboardInterrupt`. */
 export class KeyboardInterrupt extends ControlException {
+  static override readonly name: string = 'KeyboardInterrupt';
   static {
     Object.defineProperty(KeyboardInterrupt.prototype, 'code', { value: 'GEVENT_KEYBOARD_INTERRUPT' });
   }

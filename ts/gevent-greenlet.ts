@@ -121,6 +121,7 @@ function treeOf(greenlet: Greenlet): Record<string, unknown> {
  * @see `gevent.Greenlet`, the source. Differs: keyword arguments are one options object; `args` only.
  */
 export class Greenlet<T = any> extends RawGreenlet {
+  static override readonly name: string = 'Greenlet';
   /** Frames kept of the place of spawning, when they are kept at all (debug mode). */
   static spawningStackLimit = 10;
 

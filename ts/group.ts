@@ -54,6 +54,7 @@ const ENTER_OPTIONS: readonly string[] = ['blocking', 'timeout'];
  * at once is `addNowait`, `startNowait`, `spawnNowait`.
  */
 export class Group {
+  static readonly name: string = 'Group';
   /** The members. */
   readonly greenlets = new Set<RawGreenlet>();
   /** Members that have been shot at by `kill` or `killone`. */

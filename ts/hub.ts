@@ -15,16 +15,11 @@ export function createCore(name: 'wasm' | 'pure' = config.core): Core {
 
 // The pure core is loaded when it is asked for: an eighth of the package that most programs never run.
 function loadPureCore(): Core {
-  const { createRequire } = globalThis.process?.getBuiltinModule?.('node:module') ?? {};
-  if (createRequire === undefined) {
-    throw new GeventError(
-      'GEVENT_NO_PURE_CORE',
-      "the pure core cannot be loaded by name here: import { createPureCore } from 'gevent-wasm/core' and pass createHub({ core: createPureCore() })",
-    );
-  }
-  // .ts from the sources, .js from the built package.
-  const { createPureCore } = createRequire(import.meta.url)(`./core.${import.meta.url.slice(-2)}`);
-  return createPureCore();
+  const none = new GeventError(
+    'GEVENT_NO_PURE_CORE',
+    "the pure core cannot be loaded by name here: import { createPureCore } from 'gevent-wasm/core' and pass createHub({ core: createPureCore() })",
+  );
+  return load('./core.ts', './core.js', none).createPureCore();
 }
 
 export interface CreateHubOptions extends Omit<HubOptions, 'core'> {
@@ -52,15 +47,23 @@ export function setHub(hub: Hub | null): void {
   replaceThreadHub(hub);
 }
 
-// Loaded when they are asked for, too; loading one sets the maker that it has.
+// Loaded when they are asked for; loading one sets the maker that it has. In what a bundler made they are not to be found.
 function load(inSources: string, built: string, error: GeventError): any {
   const { createRequire } = globalThis.process?.getBuiltinModule?.('node:module') ?? {};
   if (createRequire === undefined) throw error;
-  return createRequire(import.meta.url)(import.meta.url.endsWith('.ts') ? inSources : built);
+  try {
+    return createRequire(import.meta.url)(import.meta.url.endsWith('.ts') ? inSources : built);
+  } catch (cause) {
+    error.cause = cause;
+    throw error;
+  }
 }
 
 setMonitorMaker((hub) => {
-  const none = new GeventError('GEVENT_NO_MONITOR', 'there is no monitor here: it needs threads');
+  const none = new GeventError(
+    'GEVENT_NO_MONITOR',
+    'there is no monitor here: it needs threads, and gevent-wasm as a package, not bundled',
+  );
   const { PeriodicMonitoringThread } = load('./sys/monitor.ts', './monitor.js', none);
   return new PeriodicMonitoringThread(hub);
 });
@@ -69,7 +72,7 @@ setThreadPoolMaker((hub, type, size, idleTaskTimeout) => {
   const { ThreadPool } = load(
     './sys/threadpool.ts',
     './threadpool.js',
-    new GeventError('GEVENT_NO_THREADS', 'there are no threads here'),
+    new GeventError('GEVENT_NO_THREADS', "there are no threads here; in a bundle import 'gevent-wasm/threadpool'"),
   );
   return new (typeof type === 'function' ? type : ThreadPool)(size, { idleTaskTimeout, hub });
 });

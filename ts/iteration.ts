@@ -17,6 +17,7 @@ export const END: unique symbol = Symbol('gevent.queue.END');
 
 /** What raises at an end: the queue was shut down and is empty. */
 export class ShutDown extends GeventError {
+  static override readonly name: string = 'ShutDown';
   constructor(message = 'the queue was shut down') {
     super('GEVENT_QUEUE_SHUT_DOWN', message);
   }

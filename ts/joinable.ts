@@ -20,6 +20,7 @@ const QUEUE_OPTIONS: readonly string[] = ['unfinishedTasks', 'compare'];
  * @see `gevent.queue.Queue`, the source.
  */
 export class Queue<T = any> extends SimpleQueue<T> {
+  static override readonly name: string = 'Queue';
   #unfinished: number;
   /** Up while nothing is to be done; made when somebody joins. */
   #done: Event | null = null;
@@ -133,6 +134,7 @@ export type JoinableQueue<T = any> = Queue<T>;
  * @see `gevent.queue.LifoQueue`, the source.
  */
 export class LifoQueue<T = any> extends Queue<T> {
+  static override readonly name: string = 'LifoQueue';
   override _init(_maxsize: number | null, items: Iterable<T>): void {
     this.queue = [...items];
   }
@@ -194,6 +196,7 @@ function sink<T>(heap: T[], from: number, compare: (a: T, b: T) => number): void
  * @see `gevent.queue.PriorityQueue`, the source. Equal ones come out as from Python's heapq, whose steps it takes.
  */
 export class PriorityQueue<T = any> extends Queue<T> {
+  static override readonly name: string = 'PriorityQueue';
   /** Set by `_init`, which runs before the fields of a subclass. */
   declare compare: (a: T, b: T) => number;
 

@@ -115,6 +115,7 @@ function holdWhile(lock: Lock, fn: (...args: any[]) => unknown, args: unknown[])
  * @see `gevent.lock.Semaphore`, the source. Differs: belongs to one thread.
  */
 export class Semaphore extends Waitable implements Lock {
+  static override readonly name: string = 'Semaphore';
   /** Not while there is a row (O3). */
   #permits: number;
   #acquire: Acquire | null = null;
@@ -396,6 +397,7 @@ class WaitForPermit extends QuietWait<number> {
  * @see `gevent.lock.BoundedSemaphore`, the source.
  */
 export class BoundedSemaphore extends Semaphore {
+  static override readonly name: string = 'BoundedSemaphore';
   /** @throws RangeError if more would be free than at the beginning */
   override release(count = 1): number {
     if (this.counter + count > this.$initial) {

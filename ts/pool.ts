@@ -12,7 +12,9 @@ export { type EnterOptions, Group, type GroupJoinOptions, type GroupKillOptions,
 export { IMap, type IMapOptions, IMapUnordered } from './imap.ts';
 
 /** There is no room in a Pool, or there was none in time. */
-export class PoolFull extends Full {}
+export class PoolFull extends Full {
+  static override readonly name: string = 'PoolFull';
+}
 
 /** Room for members: the permits are the core's. */
 class Room extends Semaphore {
@@ -31,6 +33,7 @@ class Room extends Semaphore {
  * @see `gevent.pool.Pool`, the source.
  */
 export class Pool extends Group {
+  static override readonly name: string = 'Pool';
   /** The most members, or null: no limit. */
   readonly size: number | null;
   readonly #room: Room | null;

@@ -27,6 +27,7 @@ export { ShutDown };
 
 /** There was nothing to get. */
 export class Empty extends GeventError {
+  static override readonly name: string = 'Empty';
   constructor(message = 'the queue is empty') {
     super('GEVENT_QUEUE_EMPTY', message);
   }
@@ -34,6 +35,7 @@ export class Empty extends GeventError {
 
 /** There was no room to put. */
 export class Full extends GeventError {
+  static override readonly name: string = 'Full';
   constructor(message = 'the queue is full') {
     super('GEVENT_QUEUE_FULL', message);
   }
@@ -67,6 +69,7 @@ export const $OWN = new Set<unknown>();
  * @see `gevent.queue.SimpleQueue`, the source.
  */
 export class SimpleQueue<T = any> extends Rowed {
+  static override readonly name: string = 'SimpleQueue';
   /** What the items are in. Read it; who changes it wakes nobody. */
   queue!: any;
   /** Most items, or 0. */

@@ -45,6 +45,7 @@ const CLOSED = 32;
  * @see `gevent.Timeout`, the source.
  */
 export class Timeout extends ControlException implements Fires<Hub> {
+  static override readonly name: string = 'Timeout';
   static {
     Object.defineProperty(Timeout.prototype, 'code', { value: 'GEVENT_TIMEOUT' });
     // Composed when it is read, so that making one costs no text.

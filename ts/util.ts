@@ -61,6 +61,7 @@ export function printRunInfo(options: RunInfoOptions & { file?: { write(text: st
 
 /** What `assertSwitches` raises. */
 export class FailedToSwitch extends GeventError {
+  static override readonly name: string = 'FailedToSwitch';
   constructor(message: string) {
     super('GEVENT_FAILED_TO_SWITCH', message);
   }

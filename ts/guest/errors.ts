@@ -3,13 +3,16 @@
 import { GeventError } from '../exceptions.ts';
 
 /** A guest cannot be loaded, started or switched as asked. `code` says why. */
-export class GuestError extends GeventError {}
+export class GuestError extends GeventError {
+  static override readonly name: string = 'GuestError';
+}
 
 /**
  * Guest code trapped: `unreachable`, an access out of bounds, a division by zero, an overflow of its stack. The end of that
  * greenlet and of nothing else. `cause` is the engine's own error; `stack` names the guest's functions.
  */
 export class GuestTrap extends GeventError {
+  static override readonly name: string = 'GuestTrap';
   constructor(who: string, cause: Error) {
     // JavaScriptCore quotes the JavaScript that called, which is ours.
     const what = cause.message.replace(/ \(evaluating '.*'\)$/s, '');

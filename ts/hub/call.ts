@@ -5,6 +5,7 @@ import { wrongType } from '../core/clock.ts';
 import { isControl } from '../exceptions.ts';
 import { active, debugging } from './current.ts';
 import type { Hub } from './hub.ts';
+import { HUB_FOLDER } from './library.ts';
 import { SingleUse } from './operation.ts';
 import { type Body, CALL, isBody, type Park, RESUME } from './protocol.ts';
 
@@ -62,8 +63,6 @@ export function call<A extends unknown[], T>(fn: (...args: A) => Generator<Park,
 
 export type { Call };
 
-const LIBRARY = new URL('.', import.meta.url).pathname;
-
 /** The frames above `from` on the JavaScript stack are the caller's: add the first of them to the error's own stack. */
 function withCallers(error: unknown, from: (...args: any[]) => unknown): unknown {
   if (!(error instanceof Error) || isControl(error) || typeof error.stack !== 'string') return error;
@@ -73,7 +72,7 @@ function withCallers(error: unknown, from: (...args: any[]) => unknown): unknown
   Error.captureStackTrace(here, from);
   // The first line says "Error". Behind it, down to the loop, are the bodies that wait in `yield*`, the innermost first.
   const lines = (here.stack ?? '').split('\n').slice(1);
-  const end = lines.findIndex((line) => line.includes(LIBRARY));
+  const end = lines.findIndex((line) => line.includes(HUB_FOLDER));
   const callers = (end === -1 ? lines.slice(0, 1) : lines.slice(0, end)).filter(
     (line) => !line.includes('(<anonymous>)'),
   );
@@ -81,9 +80,9 @@ function withCallers(error: unknown, from: (...args: any[]) => unknown): unknown
     // What stands between the body that threw and its caller is this library's loop; below that, whoever had it run.
     const thrown = error.stack.split('\n');
     const loop = thrown.findIndex(
-      (line, i) => i > 0 && line.includes(LIBRARY) && thrown[i - 1].includes('(<anonymous>)'),
+      (line, i) => i > 0 && line.includes(HUB_FOLDER) && thrown[i - 1].includes('(<anonymous>)'),
     );
-    const inner = thrown.slice(0, loop === -1 ? thrown.length : loop).filter((line) => !line.includes(LIBRARY));
+    const inner = thrown.slice(0, loop === -1 ? thrown.length : loop).filter((line) => !line.includes(HUB_FOLDER));
     error.stack = `${inner.join('\n')}\n${callers.join('\n')}`;
   } catch {
     // A frozen error keeps the stack it has.

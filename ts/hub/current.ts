@@ -106,7 +106,7 @@ export function madeByMain(): boolean {
 // Each copy of this library has hubs of its own, and greenlets and operations of one mean nothing to another.
 const COPIES = Symbol.for('gevent-wasm.copies');
 const copies: string[] = ((globalThis as any)[COPIES] ??= []);
-copies.push(import.meta.url);
+copies.push(import.meta.url ?? 'a script');
 
 /** For messages about what is not of this copy, perhaps: that there are several. */
 export function otherCopies(): string {

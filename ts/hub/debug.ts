@@ -5,6 +5,7 @@
 
 import { GreenletExit } from '../exceptions.ts';
 import type { Hub } from './hub.ts';
+import { LIBRARY } from './library.ts';
 import { type RawGreenlet, waitingGreenlet } from './raw.ts';
 
 interface Described {
@@ -127,7 +128,6 @@ function captureSite(): Error {
 }
 
 // Stacks show files as URLs or as plain paths.
-const LIBRARY = new URL(import.meta.url).pathname.replace(/(hub\/debug|[^/]*)\.[jt]s$/, '');
 const LIBRARY_PATH = decodeURI(LIBRARY);
 
 /** The first frames outside this library. */

@@ -33,6 +33,7 @@ export interface ErrorDetails {
  * @see `OSError`, the source.
  */
 export class OSError extends Error {
+  static override readonly name: string = 'OSError';
   readonly code: string;
   readonly errno: number;
   declare readonly syscall?: string;
@@ -58,20 +59,27 @@ export class OSError extends Error {
 }
 
 /** An error of the system about a socket or pipe, `gevent.socket.error`: `code` is `'ECONNRESET'` and the like. */
-export class SocketError extends OSError {}
+export class SocketError extends OSError {
+  static override readonly name: string = 'SocketError';
+}
 
 /** A socket's own timeout ran out: `gevent.socket.timeout`. Not gevent's `Timeout`. */
 export class SocketTimeout extends SocketError {
+  static override readonly name: string = 'SocketTimeout';
   constructor(message = 'timed out', details: ErrorDetails = {}) {
     super('ETIMEDOUT', message, details);
   }
 }
 
 /** A name could not be resolved: `gevent.socket.gaierror`. `code` is Node's: `ENOTFOUND`, `EAI_AGAIN` and the like. */
-export class AddressError extends SocketError {}
+export class AddressError extends SocketError {
+  static override readonly name: string = 'AddressError';
+}
 
 /** An address has no name: `gevent.socket.herror`. */
-export class HostError extends SocketError {}
+export class HostError extends SocketError {
+  static override readonly name: string = 'HostError';
+}
 
 /** A waiter, or a later caller, hears that the socket was closed. */
 export function closedError(): SocketError {

@@ -27,9 +27,13 @@ export const Purpose = { SERVER_AUTH: 'serverAuth', CLIENT_AUTH: 'clientAuth' } 
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 /** An error of TLS: `code` is OpenSSL's or Node's. */
-export class SSLError extends SocketError {}
+export class SSLError extends SocketError {
+  static override readonly name: string = 'SSLError';
+}
 /** A certificate was not accepted: `code` says why, as `DEPTH_ZERO_SELF_SIGNED_CERT`. */
-export class SSLCertVerificationError extends SSLError {}
+export class SSLCertVerificationError extends SSLError {
+  static override readonly name: string = 'SSLCertVerificationError';
+}
 
 /** Node's error of TLS as one of ours. */
 function sslError(error: unknown, verifying = false): Error {

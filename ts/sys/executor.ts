@@ -17,6 +17,7 @@ import { ThreadPool, type ThreadPoolOptions } from './threads.ts';
 
 /** A future had no result in time. */
 export class FutureTimeoutError extends GeventError {
+  static override readonly name: string = 'FutureTimeoutError';
   constructor(message: string) {
     super('GEVENT_FUTURE_TIMEOUT', message);
   }

@@ -28,6 +28,7 @@ export interface MonitoringFunction {
 
 /** Something cannot be monitored here. */
 export class MonitorWarning extends Error {
+  static override readonly name: string = 'MonitorWarning';
   override get name(): string {
     return 'MonitorWarning';
   }

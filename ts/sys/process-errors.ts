@@ -7,7 +7,9 @@ export type Command = string | readonly string[];
 type Output = Buffer | string | null;
 
 /** Base of the two below. @see `subprocess.SubprocessError`, the source. */
-export class SubprocessError extends GeventError {}
+export class SubprocessError extends GeventError {
+  static override readonly name: string = 'SubprocessError';
+}
 
 /** @internal A command as messages show it. */
 export function shown(cmd: Command): string {
@@ -21,6 +23,7 @@ function signalOf(number: number): string {
 
 /** A process gave another exit code than 0, and that was asked for. */
 export class CalledProcessError extends SubprocessError {
+  static override readonly name: string = 'CalledProcessError';
   readonly returncode: number;
   readonly cmd: Command;
   /** What it wrote, if that was captured; else null. */
@@ -43,6 +46,7 @@ export class CalledProcessError extends SubprocessError {
 
 /** A process did not end in time. Not gevent's `Timeout`: a general `catch` may take it. */
 export class TimeoutExpired extends SubprocessError {
+  static override readonly name: string = 'TimeoutExpired';
   readonly cmd: Command;
   /** Seconds. */
   readonly timeout: number;

@@ -1,9 +1,19 @@
 // A fixed number of threads, which run tasks until they are told to end. Threads, messages and idle times are piscina's.
 
+import { existsSync } from 'node:fs';
 import { Piscina } from 'piscina';
+import { GeventError } from '../exceptions.ts';
 
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './thread-worker.ts' : './thread-worker.js', import.meta.url)
-  .href;
+/** What threads begin with: a file beside this one, which a bundler leaves behind. */
+function workerFile(): string {
+  const here: string | undefined = import.meta.url;
+  const file = here && new URL(here.endsWith('.ts') ? './thread-worker.ts' : './thread-worker.js', here);
+  if (file && existsSync(file)) return file.href;
+  throw new GeventError(
+    'GEVENT_NO_THREADS',
+    'threads begin with a file of gevent-wasm that is not here: leave gevent-wasm out of the bundle (as external)',
+  );
+}
 
 export class Engine {
   readonly piscina: Piscina;
@@ -22,7 +32,7 @@ export class Engine {
     this.#gone = gone;
     // Without 'sync', which has a thread without work stand still: connections and timers that a module keeps there would as well.
     this.piscina = new Piscina({
-      filename: WORKER,
+      filename: workerFile(),
       name: 'run',
       minThreads: least,
       maxThreads: threads,

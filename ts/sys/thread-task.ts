@@ -25,7 +25,9 @@ export interface ModuleFunction<A extends unknown[] = any[], R = any> {
 export type ThreadFunction<A extends unknown[] = any[], R = any> = ModuleFunction<A, R> | ((...args: A) => R);
 
 /** A task cannot be sent to a thread, or its result back. */
-export class TaskError extends GeventError {}
+export class TaskError extends GeventError {
+  static override readonly name: string = 'TaskError';
+}
 
 /**
  * A function for threads, by module and export. The thread loads the module once and keeps it, with all the state that it has.

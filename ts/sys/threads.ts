@@ -31,7 +31,9 @@ export interface ThreadPoolOptions {
 }
 
 /** `spawnNowait` on a pool that has no room. */
-export class ThreadPoolFull extends Full {}
+export class ThreadPoolFull extends Full {
+  static override readonly name: string = 'ThreadPoolFull';
+}
 
 class Room extends Semaphore {
   override describe(): string {

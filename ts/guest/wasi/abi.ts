@@ -36,6 +36,7 @@ export const Errno = {
 
 /** Thrown by what a call is made of; its number is what the call gives. */
 export class WasiErrno extends Error {
+  static override readonly name: string = 'WasiErrno';
   readonly errno: number;
 
   constructor(errno: number) {

@@ -20,6 +20,7 @@ import { isOpened, Table } from './table.ts';
 
 /** Thrown by proc_exit: ends the program without a word, as a kill does. */
 export class ProgramExit extends GreenletExit {
+  static override readonly name: string = 'ProgramExit';
   readonly exitCode: number;
 
   constructor(exitCode: number) {

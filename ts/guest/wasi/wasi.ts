@@ -31,6 +31,7 @@ export type WasiSource = GuestSource | Program;
 
 /** A program ended with another exit code than 0, and `check` was asked for. */
 export class WasiExitError extends GuestError {
+  static override readonly name: string = 'WasiExitError';
   readonly exitCode: number;
 
   constructor(name: string, exitCode: number) {

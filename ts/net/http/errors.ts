@@ -9,6 +9,7 @@ import { GeventError } from '../../exceptions.ts';
  * @throws RangeError if `status` is not an integer from 400 to 599
  */
 export class HTTPError extends GeventError {
+  static override readonly name: string = 'HTTPError';
   readonly status: number;
 
   /** @param message - sent as the body; default: the status's standard text */
@@ -23,6 +24,7 @@ export class HTTPError extends GeventError {
 
 /** The peer closed the connection while it was read from or written to. `code` is `ECONNRESET`, as in Node. */
 export class ConnectionClosed extends GeventError {
+  static override readonly name: string = 'ConnectionClosed';
   constructor(doing: string) {
     super('ECONNRESET', `${doing}: the client closed the connection`);
   }

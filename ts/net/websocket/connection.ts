@@ -25,6 +25,7 @@ export type Data = string | Uint8Array | ArrayBuffer;
 
 /** The connection is closed and nothing can be sent any more, or it broke. */
 export class WebSocketClosed extends GeventError {
+  static override readonly name: string = 'WebSocketClosed';
   /** The code of the close frame; 1006 if there was none. */
   readonly closeCode: number;
 

@@ -83,7 +83,7 @@ function settingsOf(options: PatchAllOptions): Settings {
 /** Packages that were loaded before, as far as can be seen: what is loaded by `require`. */
 function loadedPackages(): string[] {
   const found = new Set<string>();
-  for (const [path, module] of Object.entries(createRequire(import.meta.url).cache ?? {})) {
+  for (const [path, module] of Object.entries(createRequire(process.execPath).cache ?? {})) {
     // What is imported further down the same file is there already, and has not run.
     if (module?.loaded !== true) continue;
     const name = /.*[\\/]node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)/.exec(path)?.[1];

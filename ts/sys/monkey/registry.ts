@@ -177,6 +177,7 @@ export function patchModule(
 
 /** The warnings of this module: patching came too late, or twice with different arguments. */
 export class MonkeyPatchWarning extends Error {
+  static override readonly name: string = 'MonkeyPatchWarning';
   override name = 'MonkeyPatchWarning';
   readonly code = 'GEVENT_MONKEY_PATCH';
 }
