@@ -13,10 +13,10 @@
 //          CHUNKS   1 KiB       timer entries, 64 a chunk                                 heaps.ts, wheel.ts
 //          BELOW    u32 a chunk behind it in its bucket: its last cell; chains idle chunks wheel.ts, chunks.ts
 //          LANES    10 x u32    lane by lane, the chunks it uses                          heaps.ts
-//          LINKS    16 bytes a slot  NEXT PREV PLACE POS: who waits where          ts/core/waits.ts; slots.ts, chunks.ts
+//          LINKS    16 bytes a slot  NEXT PREV PLACE POS: who waits where          ts/core/waits/; slots.ts, chunks.ts
 //          GEN      u32 a slot  lives it has had                                      slots.ts
 //          KIND     u8  a slot  what it is; 0: not alive                              slots.ts
-//          ROWS     32 bytes a row   what is waited on                                ts/core/waits.ts
+//          ROWS     32 bytes a row   what is waited on                                ts/core/waits/
 //
 // One column per field, one row per slot (or row) of the scheduler. The blocks stand in this order without gaps, so
 // growing one slides those behind it up: no block is ever left behind, and memory is the sum of the columns. RING comes

@@ -100,7 +100,7 @@ export function resolve(handle: f64): u32 {
   return isAlive(slot) && u64(generationOf(slot)) === bits >> 24 ? slot : NIL;
 }
 
-/** PLACE of ts/core/waits.ts: less than 0 if it waits nowhere. */
+/** PLACE of ts/core/waits/: less than 0 if it waits nowhere. */
 export function placeOf(slot: u32): i32 {
   return load<i32>(LINKS + (usize(slot) << LINK_SHIFT), 8);
 }

@@ -16,9 +16,7 @@
 import { NIL } from './contract.ts';
 import { check, grown } from './pure-support.ts';
 import { type Receiver, Wheel } from './pure-wheel.ts';
-import { Record } from './waits.ts';
-
-const { LINK, POS, UNARMED } = Record;
+import { LINK, POS, UNARMED } from './waits/records.ts';
 
 const LATE = 5;
 /** Lanes up to 7 are heaps, the others buckets. */

@@ -20,10 +20,9 @@
 import { type Core, Counter, HOLE, type Kind, MAX_SLOTS, NIL, Word } from './contract.ts';
 import { check, grown } from './pure-support.ts';
 import { Timers } from './pure-timers.ts';
-import { Record, Waits } from './waits.ts';
+import { LINK, LOOSE, NEXT, PLACE, ROW, UNARMED } from './waits/records.ts';
+import { Waits } from './waits.ts';
 import { verifyWaits } from './waits-check.ts';
-
-const { LINK, LOOSE, NEXT, PLACE, ROW, UNARMED } = Record;
 
 const SLOT_SPACE = 2 ** 24;
 const GENERATIONS = 2 ** 29;

@@ -1,10 +1,24 @@
 // The invariants that head waits.ts, walked. Apart from it, since only the pure core's and the debug build's verify() look at them.
 
 import { HOLE, NIL, Role, RowKind, Word } from './contract.ts';
-import { Record, RowRecord, type Waits } from './waits.ts';
-
-const { NEXT, PREV, PLACE, LINK, ROW } = Record;
-const { FIRST, LAST, EDGE, COUNT, LIMIT, KIND, NOTE, NONE, PASS, DEAD } = RowRecord;
+import {
+  COUNT,
+  DEAD,
+  EDGE,
+  FIRST,
+  KIND,
+  LAST,
+  LIMIT,
+  LINK,
+  NEXT,
+  NONE,
+  NOTE,
+  PASS,
+  PLACE,
+  PREV,
+  ROW,
+} from './waits/records.ts';
+import type { Waits } from './waits.ts';
 
 /** Throw on a broken invariant. Slots below `slotsUsed` were given out once. */
 export function verifyWaits(core: Waits, slotsUsed: number): void {

@@ -10,9 +10,8 @@
 
 import { release } from './bytes.generated.ts';
 import { type Core, Counter, type Kind, type NativeCore, Word } from './contract.ts';
-import { Record, Waits } from './waits.ts';
-
-const { LINK, ROW } = Record;
+import { LINK, ROW } from './waits/records.ts';
+import { Waits } from './waits.ts';
 
 /** Storage reserved for at first: one page. */
 export const FIRST_SLOTS = 1024;
