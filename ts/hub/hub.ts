@@ -60,6 +60,8 @@ const CLOCK_SHARES = 32;
 const UNREAD = -0x80000000;
 /** Rounds of continuations that share one reading of the clock, at most: so many may be slow before it is noticed. */
 const MAX_ROUNDS = 8;
+/** Of events that come together so many share a slice: what belongs to them is still in the cache. */
+const TOGETHER = 64;
 /** A shared reading that was off by less is left as it is. */
 const SHARED_GAP_MS = 0.5;
 
@@ -173,7 +175,7 @@ export class Hub extends RawGreenlet {
   #checked: number;
   /** When the slice of the platform's time is over; a change of `switchInterval` counts from the next one on. */
   #sliceEnd = 0;
-  /** The round that runs has not read the clock: those of async bodies are short, and a reading takes as long as two of their switches. */
+  /** What runs has not read the clock: rounds of async bodies are short, a lone event too, and a reading takes as long as two switches. */
   #unread = false;
   #rounds = 1;
   #roundsLeft = 0;
@@ -507,12 +509,13 @@ export class Hub extends RawGreenlet {
     if (this.#draining || this.#destroyed) return;
     if (this.#scheduled) {
       ++this.#together;
+      if (clean && this.#together % TOGETHER === 0) this.#runLean();
       return;
     }
     this.#scheduled = true;
     if (this.#alone > 0) {
       --this.#alone;
-      if (clean) this.#run(true);
+      if (clean) this.#runAlone();
       else later(this.#tick);
       return;
     }
@@ -592,6 +595,60 @@ export class Hub extends RawGreenlet {
     }
     this.#scheduled = false;
     this.#rest();
+  }
+
+  /** The slice of an event that comes alone. */
+  #runAlone(): void {
+    const outcome = this.#runLean();
+    if (outcome === Pass.EMPTY && this.#nothingElse()) {
+      this.#scheduled = false;
+      return;
+    }
+    if (outcome !== Pass.SETTLED) return this.#run(true);
+    // As in #run: the continuations come first.
+    this.#sliceEnd = this.updateNow() + config.switchInterval * 1000;
+    later(this.#hop);
+  }
+
+  /**
+   * A batch on the platform's stack. Mostly one greenlet goes on and waits again, so what costs as much as that, the clock and the
+   * timers, is not looked at. TIME: nothing was done, since somebody must be told of it.
+   */
+  #runLean(): number {
+    if (this.isolated || this.clock.virtual || this.#watched()) return Pass.TIME;
+    if (this.slices !== null || this.tracer !== null || this.pulse !== null) return Pass.TIME;
+    const { words } = this.core;
+    const { cur, aside } = this;
+    const before = this.activate();
+    this.#draining = true;
+    if (words[BUDGET] <= 0) words[BUDGET] = this.#batch;
+    this.#stamp = UNREAD;
+    this.#unread = true;
+    try {
+      return this.#runBatch();
+    } finally {
+      this.handOver();
+      this.#unread = false;
+      this.#draining = false;
+      this.cur = cur;
+      this.aside = aside;
+      setActive(before);
+    }
+  }
+
+  /** Somebody has a part in how slices begin or end. */
+  #watched(): boolean {
+    return this.loop.$phases || this.held || this.joiners.size > 0;
+  }
+
+  /** After a lean batch that has left nothing ready: true if nothing is due before the platform's timer comes. */
+  #nothingElse(): boolean {
+    if (this.#watched()) return false;
+    if (this.leftAlone.length > 0) this.#giveRowsBack();
+    if (this.#shared.length > 0) this.updateNow();
+    const at = this.core.nextDeadline();
+    if (at === Infinity || this.#timer === null) return at === Infinity && this.#timer === null;
+    return this.#timerAt <= at && this.#timerRef === this.#timersCount();
   }
 
   /** Turns until nothing is ready, a promise was settled, or time is up. */
@@ -806,7 +863,7 @@ export class Hub extends RawGreenlet {
       if (this.#timer !== null) this.#disarmTimer();
       return;
     }
-    const ref = this.core.counter(Counter.TIMERS) > this.unrefTimers;
+    const ref = this.#timersCount();
     // One that comes too early only looks again.
     if (this.#timer !== null && this.#timerAt <= at && this.#timerRef === ref) return;
     this.#disarmTimer();
@@ -814,6 +871,11 @@ export class Hub extends RawGreenlet {
     this.#timerAt = at;
     this.#timerRef = ref;
     this.#timer = this.host.after(ms > 0 ? ms : 0, this.#onTimer, ref);
+  }
+
+  /** True if some timer keeps the loop going. */
+  #timersCount(): boolean {
+    return this.core.counter(Counter.TIMERS) > this.unrefTimers;
   }
 
   #disarmTimer(): void {
@@ -828,7 +890,7 @@ export class Hub extends RawGreenlet {
     this.handOver();
     const { core } = this;
     if (core.counter(Counter.READY) > 0 || this.refs > 0 || this.foreign > 0) return false;
-    if (core.counter(Counter.TIMERS) > this.unrefTimers) return false;
+    if (this.#timersCount()) return false;
     for (const g of this.asyncBodies) {
       // One without a pending operation awaits something we do not know.
       if (g.$firstWaiter() === null) return false;
