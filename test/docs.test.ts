@@ -43,8 +43,8 @@ interface Around {
 
 const AROUND: Around[] = [
   {
-    with: "const greenlets = [spawn(worker, 'a', 0.2), spawn(worker, 'b', 0.1)];",
-    prints: 'b slept 0.1 s\na slept 0.2 s\n',
+    with: "const workers = [spawn(worker, 'ann'), spawn(worker, 'bob')];",
+    prints: 'ann did 1\nbob did 2\nann did 3\nann did 5\nann did 6\nann goes home\nbob goes home\n',
   },
   {
     with: 'const server = new HTTPServer(8080, function* (request) {',
@@ -167,6 +167,16 @@ describe('code blocks', { timeout: 120_000 }, () => {
     const tsc = join(ROOT, 'node_modules/.bin/tsc');
     const { stdout } = await execute(tsc, ['-p', dir, '--noEmit'], { cwd: ROOT }).catch((error) => error);
     expect(stdout.replaceAll(/^.*?\.docs-[^/]*\//gm, '')).toBe('');
+  });
+
+  test('those in JavaScript are JavaScript', async () => {
+    const scripts = pages.flatMap((page) => [...text(page).matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code));
+    expect(scripts.length).toBeGreaterThan(1);
+    for (const code of scripts) {
+      const path = join(elsewhere, 'block.mjs');
+      writeFileSync(path, code);
+      await execute(process.execPath, ['--check', path]);
+    }
   });
 
   const runnable = checked.filter((block) => around(block)?.prints !== undefined || around(block) === undefined);
