@@ -92,20 +92,26 @@ embed() {
   mv "$3.$$" "$3"
 }
 
-# asm/abi.ts repeats what contract.ts says in numbers.
+# asm/abi.ts repeats what contract.ts says in numbers, and asm/waits/records.ts what waits.ts says.
 compare_constants() {
   node --input-type=module -e '
     import { readFileSync } from "node:fs";
     import { HOLE, MAX_SLOTS, NIL, Counter, Place, Priority, Role, RowKind, Why, Word } from "./ts/core/contract.ts";
+    import { Record, RowRecord } from "./ts/core/waits.ts";
     const said = { HOLE, MAX_SLOTS, NIL };
     for (const [group, members] of Object.entries({ Counter, Place, Priority, Role, RowKind, Why, Word }))
       for (const [name, value] of Object.entries(members)) said[`${group}_${name}`.toUpperCase()] = value;
-    const repeated = {};
-    for (const [, name, value] of readFileSync("asm/abi.ts", "utf8").matchAll(/^export const (\w+): \w+ = (\w+);/gm))
-      repeated[name] = value;
-    for (const name of new Set([...Object.keys(said), ...Object.keys(repeated)]))
-      if (said[name] >>> 0 !== Number(repeated[name]))
-        throw new Error(`${name} is ${said[name]} in contract.ts and ${repeated[name]} in asm/abi.ts`);
+    const compare = (said, file, repeats) => {
+      const repeated = {};
+      for (const [, name, value] of readFileSync(repeats, "utf8").matchAll(/^export const (\w+): \w+ = (-?\w+);/gm))
+        repeated[name] = value;
+      for (const name of new Set([...Object.keys(said), ...Object.keys(repeated)]))
+        if (!(said[name] >>> 0 === Number(repeated[name]) >>> 0))
+          throw new Error(`${name} is ${said[name]} in ${file} and ${repeated[name]} in ${repeats}`);
+    };
+    compare(said, "contract.ts", "asm/abi.ts");
+    const { DEAD, ...records } = { ...Record, ...RowRecord, NOBODY: NIL };
+    compare(records, "waits.ts", "asm/waits/records.ts");
   '
 }
 

@@ -88,8 +88,13 @@ export interface NativeCore {
   /** Addresses of the words and of the ring: they stay. */
   readonly words: number;
   readonly ring: number;
+  /** Where the records of slots and of rows begin: globals, since they move. */
+  readonly LINKS: WebAssembly.Global;
+  readonly ROWS: WebAssembly.Global;
   take(kind: Kind): number;
   free(slot: number): void;
+  disarm(slot: number): number;
+  unready(entry: number): number;
   /** To be called when `take`, called from there, gave a slot that is not below the capacity known so far. */
   grown(): void;
 }

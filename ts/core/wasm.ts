@@ -28,8 +28,8 @@ export interface Exports {
   init(slots: number, rows: number): number;
   WORDS: Variable;
   RING: Variable;
-  LINKS: Variable;
-  ROWS: Variable;
+  LINKS: WebAssembly.Global;
+  ROWS: WebAssembly.Global;
   slotRoom: Variable;
   rowRoom: Variable;
   take(kind: number): number;
@@ -100,8 +100,12 @@ export function bind(exports: Exports, slots: number, rows: number, checks?: Che
       memory,
       words: WORDS.value,
       ring: RING.value,
+      LINKS,
+      ROWS,
       take,
       free,
+      disarm,
+      unready,
       grown: () => this.#grown(),
     };
     #slotRoom = slotRoom.value;
