@@ -72,19 +72,27 @@ sdk() {
   cp asm/guest/*.ts assembly
 }
 
-# asm/switch/*.wat -> wasm -> base64. Compact imports, which -all would write, are read by no engine that is shipped.
+# asm/switch/*.wat and asm/waits -> wasm -> base64. Each engine gets what guests wait on in itself, so that this costs no call from module to
+# module. Compact imports, which -all would write, are read by no engine that is shipped.
 engines() {
-  local made=ts/guest/engines.generated.ts features='-all --disable-compact-imports' wasm engine
-  if [[ -f $made && -z $(find asm/switch build.sh -newer $made) ]]; then return; fi
-  wasm=$(mktemp)
-  echo '// Made by build.sh from asm/switch/.' >"$made.$$"
-  for engine in asyncify wasmfx lift; do
-    wasm-as $features asm/switch/$engine.wat -o "$wasm"
-    wasm-opt $features -O3 "$wasm" -o "$wasm"
-    printf "export const $engine =\n  '%s';\n" "$(base64 <"$wasm" | tr -d '\n')" >>"$made.$$"
+  local made=ts/guest/engines.generated.ts features='-all --disable-compact-imports' folder engine
+  if [[ -f $made && -z $(find asm/switch asm/waits asm/abi.ts build.sh ts/core/contract.ts ts/core/waits.ts -newer $made) ]]; then return; fi
+  compare_constants
+  folder=$(mktemp -d)
+  echo '// Made by build.sh from asm/switch/ and asm/waits/.' >"$made.$$"
+  asc asm/waits/linked.ts -o "$folder/rules.wasm" --runtime stub --importMemory --noExportMemory -O2 --noAssert
+  wasm-as $features asm/switch/waits.wat -o "$folder/waits.wasm"
+  for engine in asyncify wasmfx; do
+    wasm-as $features asm/switch/$engine.wat -o "$folder/engine.wasm"
+    wasm-merge $features "$folder/engine.wasm" env "$folder/waits.wasm" waits "$folder/rules.wasm" rules -o "$folder/merged.wasm"
+    wasm-opt $features -O3 "$folder/merged.wasm" -o "$folder/out.wasm"
+    printf "export const $engine =\n  '%s';\n" "$(base64 <"$folder/out.wasm" | tr -d '\n')" >>"$made.$$"
   done
+  wasm-as $features asm/switch/lift.wat -o "$folder/lift.wasm"
+  wasm-opt $features -O3 "$folder/lift.wasm" -o "$folder/out.wasm"
+  printf "export const lift =\n  '%s';\n" "$(base64 <"$folder/out.wasm" | tr -d '\n')" >>"$made.$$"
   mv "$made.$$" $made
-  rm "$wasm"
+  rm -r "$folder"
 }
 
 embed() {

@@ -38,7 +38,13 @@
   (import "js" "refuse" (func $refuse (param i32)))        ;; throws, always: 0 may not switch, 1 no memory, 2 no slot
   (import "js" "raise" (func $raise (param i32)))          ;; throws what is to be raised in this guest
   (import "js" "deep" (func $deep (param i32 i32)))        ;; this guest has unwound so many bytes; see patience
+  (import "waits" "acquire" (func $acquire (param i32 i32 f64) (result i32)))
+  (import "waits" "wait" (func $wait (param i32 i32 f64) (result i32)))
+  (import "waits" "marked" (func $marked (param i32) (result i32)))
+  (import "waits" "done" (func $done (param i32) (result i32)))
+  (import "waits" "notified" (func $notified (param i32) (result i32)))
   (export "core" (memory $core))
+  (export "memory" (memory $core))                         ;; for waits.wat and asm/waits
   (export "words" (global $words))
   (export "ring" (global $ring))
   (memory $frames (export "frames") 18 65536)
@@ -215,17 +221,23 @@
               (return (local.get $slot))))
           (call $drop (local.get $slot))
           (call $free (local.get $slot))))
-      (local.set $head (i32.load $core (global.get $words)))
-      (block $leave
+      (block $leave (loop $pop
+        (local.set $head (i32.load $core (global.get $words)))
         (br_if $leave (i32.eq (local.get $head) (i32.load $core offset=4 (global.get $words))))
         (br_if $leave (i32.le_s (local.tee $used (i32.load $core offset=12 (global.get $words))) (i32.const 0)))
         (local.set $slot (i32.load $core (i32.add (global.get $ring) (i32.shl (local.get $head) (i32.const 2)))))
-        (br_if $leave (i32.ge_u (local.get $slot) (global.get $room)))
-        (br_if $leave (i32.eqz (i32.load $records offset=8 (i32.shl (local.get $slot) (i32.const 4)))))
+        (if (i32.lt_u (local.get $slot) (global.get $room))
+          (then (br_if $leave (i32.eqz (i32.load $records offset=8 (i32.shl (local.get $slot) (i32.const 4))))))
+          ;; The turn of a row's notifier; a hole is JavaScript's.
+          (else (br_if $leave (i32.ge_s (i32.sub (local.get $slot) (i32.const 1)) (i32.const 0)))))
         (i32.store $core offset=12 (global.get $words) (i32.sub (local.get $used) (i32.const 1)))
         (i32.store $core (global.get $words)
           (i32.and (i32.add (local.get $head) (i32.const 1)) (i32.load $core offset=8 (global.get $words))))
-        (br $next)))
+        (br_if $next (i32.ge_s (local.get $slot) (i32.const 0)))
+        (br_if $next (i32.ge_s (local.tee $slot (call $notified (i32.xor (local.get $slot) (i32.const -1)))) (i32.const 0)))
+        (br_if $pop (i32.eq (local.get $slot) (i32.const -1)))
+        (i32.store $core offset=12 (global.get $words) (local.get $used))
+        (i32.store $core (global.get $words) (local.get $head)))))
     (global.set $may (i32.const 0))
     (global.set $cur (i32.const -1))
     (i32.const -1))
@@ -350,6 +362,31 @@
         (if (i32.eqz (global.get $may)) (then (call $refuse (i32.const 0)) (unreachable)))
         (if (i32.eqz (call $arm (global.get $cur) (local.get $seconds))) (then (call $push (global.get $cur))))
         (call $leave))))
+
+  ;; For shims, which then know by the mark that the guest is parked here, and not in JavaScript: waits.wat. Its result; -1000: it is not.
+  (func $returned (result i32)
+    (local $result i32)
+    (if (i32.eqz (call $marked (global.get $cur))) (then (return (i32.const -1000))))
+    ;; `probe` asks what unwinding costs.
+    (if (i32.eq (global.get $throwing) (i32.const 2)) (then (call $unwind) (return (i32.const -1001))))
+    (local.set $result (call $done (global.get $cur)))
+    (call $back)
+    (local.get $result))
+
+  (func $leaving (param $result i32) (result i32)
+    (if (i32.ne (local.get $result) (i32.const -1001)) (then (return (local.get $result))))
+    (call $away)
+    ;; It has a stack, and is back.
+    (if (i32.eqz (global.get $state)) (then (return (call $returned))))
+    (local.get $result))
+
+  (func (export "semaphore_acquire") (param $instance i32) (param $handle i32) (param $timeout f64) (result i32)
+    (if (global.get $state) (then (return (call $returned))))
+    (call $leaving (call $acquire (local.get $instance) (local.get $handle) (local.get $timeout))))
+
+  (func (export "event_wait") (param $instance i32) (param $handle i32) (param $timeout f64) (result i32)
+    (if (global.get $state) (then (return (call $returned))))
+    (call $leaving (call $wait (local.get $instance) (local.get $handle) (local.get $timeout))))
 
   ;; For shims: they look at state themselves, before and after.
   (func (export "park")

@@ -25,6 +25,11 @@
   (import "js" "raise" (func $raise (param i32)))
   (import "js" "stack" (func $stack (result i32)))         ;; may there be one more in this thread?
   (import "js" "unstack" (func $unstack))
+  (import "waits" "acquire" (func $acquire (param i32 i32 f64) (result i32)))
+  (import "waits" "wait" (func $wait (param i32 i32 f64) (result i32)))
+  (import "waits" "done" (func $done (param i32) (result i32)))
+  (import "waits" "notified" (func $notified (param i32) (result i32)))
+  (export "memory" (memory $core))                         ;; for waits.wat and asm/waits
   (memory $frames (export "frames") 1)                     ;; 64: arguments and results
   (memory $records (export "records") 1 4096)
   (memory $args 1 1024)
@@ -203,17 +208,23 @@
                   (return (local.get $slot))))
               (call $drop (local.get $slot))
               (call $free (local.get $slot))))))
-      (local.set $head (i32.load $core (global.get $words)))
-      (block $leave
+      (block $leave (loop $pop
+        (local.set $head (i32.load $core (global.get $words)))
         (br_if $leave (i32.eq (local.get $head) (i32.load $core offset=4 (global.get $words))))
         (br_if $leave (i32.le_s (local.tee $left (i32.load $core offset=12 (global.get $words))) (i32.const 0)))
         (local.set $slot (i32.load $core (i32.add (global.get $ring) (i32.shl (local.get $head) (i32.const 2)))))
-        (br_if $leave (i32.ge_u (local.get $slot) (global.get $room)))
-        (br_if $leave (i32.eqz (i32.load $records offset=8 (i32.shl (local.get $slot) (i32.const 4)))))
+        (if (i32.lt_u (local.get $slot) (global.get $room))
+          (then (br_if $leave (i32.eqz (i32.load $records offset=8 (i32.shl (local.get $slot) (i32.const 4))))))
+          ;; The turn of a row's notifier; a hole is JavaScript's.
+          (else (br_if $leave (i32.ge_s (i32.sub (local.get $slot) (i32.const 1)) (i32.const 0)))))
         (i32.store $core offset=12 (global.get $words) (i32.sub (local.get $left) (i32.const 1)))
         (i32.store $core (global.get $words)
           (i32.and (i32.add (local.get $head) (i32.const 1)) (i32.load $core offset=8 (global.get $words))))
-        (br $next)))
+        (br_if $next (i32.ge_s (local.get $slot) (i32.const 0)))
+        (br_if $next (i32.ge_s (local.tee $slot (call $notified (i32.xor (local.get $slot) (i32.const -1)))) (i32.const 0)))
+        (br_if $pop (i32.eq (local.get $slot) (i32.const -1)))
+        (i32.store $core offset=12 (global.get $words) (local.get $left))
+        (i32.store $core (global.get $words) (local.get $head)))))
     (global.set $may (i32.const 0))
     (global.set $cur (i32.const -1))
     (i32.const -1))
@@ -253,6 +264,9 @@
   (func $away (param $why i32)
     (global.set $why (local.get $why))
     (suspend $pause)
+    (call $raised))
+
+  (func $raised
     (if (global.get $throwing)
       (then
         (global.set $throwing (i32.const 0))
@@ -265,6 +279,21 @@
   (func (export "sleep") (param $seconds f64)
     (if (i32.eqz (global.get $may)) (then (call $refuse (i32.const 0)) (unreachable)))
     (call $away (call $arm (global.get $cur) (local.get $seconds))))
+
+  ;; As in asyncify.wat, but that it comes back to where it left.
+  (func $waited (param $result i32) (result i32)
+    (if (i32.ne (local.get $result) (i32.const -1001)) (then (return (local.get $result))))
+    (global.set $why (i32.const 1))
+    (suspend $pause)
+    (local.set $result (call $done (global.get $cur)))
+    (call $raised)
+    (local.get $result))
+
+  (func (export "semaphore_acquire") (param $instance i32) (param $handle i32) (param $timeout f64) (result i32)
+    (call $waited (call $acquire (local.get $instance) (local.get $handle) (local.get $timeout))))
+
+  (func (export "event_wait") (param $instance i32) (param $handle i32) (param $timeout f64) (result i32)
+    (call $waited (call $wait (local.get $instance) (local.get $handle) (local.get $timeout))))
 
   (func (export "park")
     (call $away (i32.const 1)))

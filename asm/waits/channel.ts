@@ -30,14 +30,14 @@ export function unpair(): void {
 
 export function chanPut(row: i32, slot: i32): void {
   append(slot, row, ROLE_WAIT);
-  if (get(rowAt(row), EDGE) !== NOBODY) schedule(row);
+  if (get(rowAt(row), EDGE) !== NOBODY) schedule(row, PASS);
 }
 
 export function chanGet(row: i32, slot: i32): void {
   appendGetter(slot, row, ROLE_TAKE);
   const r = rowAt(row);
   set(r, LIMIT, get(r, LIMIT) + 1);
-  if (get(r, LAST) !== slot) schedule(row);
+  if (get(r, LAST) !== slot) schedule(row, PASS);
 }
 
 export function notifyPair(row: i32): i32 {
@@ -53,7 +53,6 @@ export function notifyPair(row: i32): i32 {
   wake(getter, row);
   wake(putter, row);
   // The pass goes on with what these two do next.
-  set(r, NOTE, PASS);
   pushFront(~row);
   pushFront(putter); // in front of ~row: this pair before the next
   partner = putter;

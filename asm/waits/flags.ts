@@ -3,12 +3,18 @@
 import { ROLE_TAKE } from '../abi';
 import { append } from './lists';
 import { park, schedule } from './notes';
-import { COUNT, get, NONE, NOTE, rowAt, set, VALUE } from './records';
+import { COUNT, get, NONE, NOTE, PASS, PENDING, rowAt, set, VALUE } from './records';
 
 export function eventSet(row: i32): void {
   const r = rowAt(row);
   set(r, VALUE, 1);
-  if (get(r, COUNT) > 0) schedule(row);
+  if (get(r, COUNT) > 0) schedule(row, PENDING);
+}
+
+export function latchFire(row: i32): void {
+  const r = rowAt(row);
+  set(r, VALUE, 1);
+  if (get(r, COUNT) > 0) schedule(row, PASS);
 }
 
 export function eventClear(row: i32): void {
@@ -40,6 +46,6 @@ export function semRelease(row: i32, count: i32): i32 {
   const r = rowAt(row);
   const permits = get(r, VALUE) + count;
   set(r, VALUE, permits);
-  if (permits > 0 && get(r, COUNT) > 0) schedule(row);
+  if (permits > 0 && get(r, COUNT) > 0) schedule(row, PENDING);
   return permits;
 }

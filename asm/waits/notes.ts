@@ -5,7 +5,6 @@ import {
   ROLE_TAKE,
   ROLE_WAIT,
   ROWKIND_CHANNEL,
-  ROWKIND_EVENT,
   ROWKIND_LATCH,
   ROWKIND_QUEUE,
   ROWKIND_SEMAPHORE,
@@ -38,11 +37,11 @@ import {
   VALUE,
 } from './records';
 
-/** See that the row's notifier runs. */
-export function schedule(row: i32): void {
+/** See that the row's notifier runs. `note`: PENDING for an EVENT or a SEMAPHORE, PASS for the others. */
+export function schedule(row: i32, note: i32): void {
   const r = rowAt(row);
   if (get(r, NOTE) !== NONE) return;
-  set(r, NOTE, PENDING);
+  set(r, NOTE, note);
   push(~row);
 }
 
@@ -50,8 +49,9 @@ export function park(slot: i32, row: i32): void {
   append(slot, row, ROLE_WAIT);
   const r = rowAt(row);
   if (get(r, VALUE) === 0) return;
-  if (get(r, NOTE) === PASS && get(r, KIND) !== ROWKIND_LATCH) set(r, EDGE, slot);
-  else schedule(row);
+  if (get(r, KIND) === ROWKIND_LATCH) schedule(row, PASS);
+  else if (get(r, NOTE) === PASS) set(r, EDGE, slot);
+  else schedule(row, PENDING);
 }
 
 export function leave(slot: i32): bool {
@@ -68,8 +68,6 @@ export function leave(slot: i32): bool {
 function callOff(row: i32): void {
   const r = rowAt(row);
   if (get(r, COUNT) > 0 || get(r, NOTE) !== PENDING) return;
-  const kind = get(r, KIND);
-  if (kind !== ROWKIND_EVENT && kind !== ROWKIND_SEMAPHORE) return;
   set(r, NOTE, NONE);
   unready(~row);
 }
@@ -123,7 +121,6 @@ function notifyLatch(row: i32): i32 {
   const r = rowAt(row);
   const slot = get(r, FIRST);
   if (slot === NOBODY) return endPass(row);
-  set(r, NOTE, PASS);
   wakeFirst(slot, row);
   pushFront(~row);
   return slot;
@@ -133,6 +130,6 @@ function endPass(row: i32): i32 {
   const r = rowAt(row);
   set(r, NOTE, NONE);
   set(r, EDGE, NOBODY);
-  if (get(r, VALUE) > 0 && get(r, COUNT) > 0) schedule(row);
+  if (get(r, VALUE) > 0 && get(r, COUNT) > 0) schedule(row, PENDING);
   return NOBODY;
 }

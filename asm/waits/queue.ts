@@ -36,17 +36,17 @@ export function queueItems(row: i32, items: i32): void {
   if (get(r, COUNT) === 0 || items === before) return;
   // More: for a getter, and there is one if there is an edge. Fewer: for a putter, who is behind it.
   const edge = get(r, EDGE);
-  if (items > before ? edge !== NOBODY : edge !== get(r, LAST)) schedule(row);
+  if (items > before ? edge !== NOBODY : edge !== get(r, LAST)) schedule(row, PASS);
 }
 
 export function queueWait(row: i32, slot: i32, role: i32): void {
   const r = rowAt(row);
   if (role === ROLE_WAIT) {
     append(slot, row, role);
-    if (get(r, EDGE) !== NOBODY) schedule(row);
+    if (get(r, EDGE) !== NOBODY) schedule(row, PASS);
   } else {
     appendGetter(slot, row, role);
-    if (get(slotAt(slot), NEXT) !== NOBODY || get(r, VALUE) > 0) schedule(row);
+    if (get(slotAt(slot), NEXT) !== NOBODY || get(r, VALUE) > 0) schedule(row, PASS);
   }
 }
 

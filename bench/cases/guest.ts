@@ -127,6 +127,27 @@ channels, GOMAXPROCS=1.`,
   },
 };
 
+export const guestSync: Case = {
+  name: 'guest-sync',
+  about: `Two guests of an instance hand over by imports of the module gevent. semaphore: each releases the other's and acquires its own. item:
+one puts numbers into a Channel, the other gets them; from or to JavaScript: one of them is a generator body. JSPI does all of it in
+JavaScript. native:await awaits null, once a hand-over. go: an unbuffered channel, or two with room for one; GOMAXPROCS as it is.`,
+  groups({ quick }) {
+    const total = quick ? 100_000 : 400_000;
+    return (['semaphore', 'item', 'from JavaScript', 'to JavaScript'] as const).map((what) => ({
+      params: { what },
+      unit: what === 'semaphore' ? 'ns/hand-over' : 'ns/item',
+      contenders: [
+        native.switching(2, total),
+        guest.handsOver(what, 'asyncify', total),
+        guest.handsOver(what, 'wasmfx', total),
+        ...(quick ? [] : [guest.handsOver(what, 'jspi', total / 10)]),
+        what === 'semaphore' ? goSide('ping_pong', [total], total) : goSide('hand', [0, total], total),
+      ],
+    }));
+  },
+};
+
 export const guestMixed: Case = {
   name: 'guest-mixed',
   about: `hop: a generator body and a guest yield in turn, so that each switch goes from JavaScript to WebAssembly or back; two

@@ -2,7 +2,7 @@ import type { Case } from '../harness.ts';
 import { depth } from './depth.ts';
 import { fetching } from './fetch.ts';
 import { greenletSwitch } from './greenlet-switch.ts';
-import { guestAlive, guestDepth, guestMixed, guestSpawn, guestSuite, guests } from './guest.ts';
+import { guestAlive, guestDepth, guestMixed, guestSpawn, guestSuite, guestSync, guests } from './guest.ts';
 import { httpHello } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
@@ -48,6 +48,7 @@ export const CASES: readonly Case[] = [
   guestSpawn,
   guestAlive,
   guestSuite,
+  guestSync,
   guestMixed,
   guestWasi,
   guestPython,

@@ -425,6 +425,75 @@ export function handing(backend: BackendName | null, total: number): Contender {
   };
 }
 
+// 0: where an item lies.
+const HANDS = `(module
+  (import "gevent" "semaphore_acquire" (func $acquire (param i32 f64) (result i32)))
+  (import "gevent" "semaphore_release" (func $release (param i32 i32)))
+  (import "gevent" "channel_put" (func $put (param i32 f64 f64) (result i32)))
+  (import "gevent" "channel_get" (func $get (param i32 i32 f64) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "pass") (param $mine i32) (param $other i32) (param $n i32) (result i32)
+    (local $done i32)
+    (loop $l
+      (call $release (local.get $other) (i32.const 1))
+      (drop (call $acquire (local.get $mine) (f64.const -1)))
+      (local.set $done (i32.add (local.get $done) (i32.const 1)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $done))
+  (func (export "source") (param $channel i32) (param $n i32) (result i32)
+    (loop $l
+      (drop (call $put (local.get $channel) (f64.const 1) (f64.const -1)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (i32.const 0))
+  (func (export "sink") (param $channel i32) (param $n i32) (result i32)
+    (local $sum i32)
+    (loop $l
+      (drop (call $get (local.get $channel) (i32.const 0) (f64.const -1)))
+      (local.set $sum (i32.add (local.get $sum) (i32.trunc_f64_s (f64.load (i32.const 0)))))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))`;
+
+type Hands = 'semaphore' | 'item' | 'to JavaScript' | 'from JavaScript';
+
+/** Two that hand something over by imports of `gevent`: guests of one instance, or a guest and a generator body. */
+export function handsOver(what: Hands, backend: BackendName, total: number): Contender {
+  return {
+    id: `guest:${backend}`,
+    role: 'engine',
+    async load() {
+      const { joinall, spawn } = await main();
+      const { Channel } = (await import(moduleUrl('queue'))) as typeof import('../../ts/queue.ts');
+      const { Semaphore } = (await import(moduleUrl('lock'))) as typeof import('../../ts/lock.ts');
+      const { load } = await available(backend);
+      const p = await load(await wat(HANDS), { backend });
+      const channel = new Channel<number>();
+      const [a, b] = [new Semaphore(0), new Semaphore(0)];
+      function* source(): Generator<any, number, any> {
+        for (let i = 0; i < total; ++i) yield* channel.put(1);
+        return 0;
+      }
+      function* sink(): Generator<any, number, any> {
+        let sum = 0;
+        for (let i = 0; i < total; ++i) sum += yield* channel.get();
+        return sum;
+      }
+      const sample = () =>
+        timedAsync(async () => {
+          const both =
+            what === 'semaphore'
+              ? [p.spawn('pass', a, b, total / 2), p.spawn('pass', b, a, total / 2)]
+              : [
+                  what === 'from JavaScript' ? spawn(source) : p.spawn('source', channel, total),
+                  what === 'to JavaScript' ? spawn(sink) : p.spawn('sink', channel, total),
+                ];
+          await joinall(both as any);
+          return both.reduce((sum, it) => sum + (it.value as number), 0);
+        });
+      return { expect: total, sample };
+    },
+  };
+}
+
 async function mixed(backend: BackendName, take: () => unknown) {
   const { blocking, load } = await available(backend);
   return load(await wat(MIXED), { backend, imports: { env: { take: blocking(take) } } });

@@ -59,7 +59,7 @@ function byRules(module: WebAssembly.Module, rows: number): Core_ {
     eventSet: (row: number) => void rules.eventSet(row),
     eventClear: (row: number) => void rules.eventClear(row),
     eventWait: (row: number, slot: number) => rules.eventWait(row, slot),
-    latchFire: (row: number) => void rules.eventSet(row),
+    latchFire: (row: number) => void rules.latchFire(row),
     semAcquire: (row: number, slot: number) => rules.semAcquire(row, slot),
     semTry: (row: number) => rules.semTry(row),
     semRelease: (row: number, count: number) => rules.semRelease(row, count),
@@ -145,8 +145,8 @@ const BUGS: [name: string, file: string, right: string, wrong: string][] = [
   [
     'who parks late is not of the pass',
     'waits/notes.ts',
-    'get(r, KIND) !== ROWKIND_LATCH) set(r, EDGE, slot);',
-    'get(r, KIND) !== ROWKIND_LATCH) return;',
+    'else if (get(r, NOTE) === PASS) set(r, EDGE, slot);',
+    'else if (get(r, NOTE) === PASS) return;',
   ],
   ['the last waiter leaves, and the notifier stays', 'waits/notes.ts', '  unready(~row);', ''],
   [
@@ -161,7 +161,7 @@ const BUGS: [name: string, file: string, right: string, wrong: string][] = [
     'get(r, VALUE) !== 0 && get(r, NOTE) === NONE',
     'get(r, VALUE) !== 0',
   ],
-  ['a release tells nobody', 'waits/flags.ts', 'if (permits > 0 && get(r, COUNT) > 0) schedule(row);', ''],
+  ['a release tells nobody', 'waits/flags.ts', 'if (permits > 0 && get(r, COUNT) > 0) schedule(row, PENDING);', ''],
   ['the putter runs before the getter', 'waits/channel.ts', '  return getter;', '  return putter;'],
   ['a channel counts its getters wrong', 'waits/lists.ts', 'if (get(r, KIND) === ROWKIND_CHANNEL)', 'if (false)'],
   ["a queue is always the putters' turn", 'waits/queue.ts', ' && !(canGet && get(r, NOTE) === GETS)', ''],

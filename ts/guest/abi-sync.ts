@@ -7,11 +7,11 @@ import { Event } from '../event.ts';
 import type { Operation } from '../hub/operation.ts';
 import { getcurrent } from '../hub/raw.ts';
 import { END, ShutDown } from '../iteration.ts';
-import { RLock, Semaphore } from '../lock.ts';
+import { BoundedSemaphore, RLock, Semaphore } from '../lock.ts';
 import { Queue } from '../queue.ts';
 import { Empty, Full, SimpleQueue } from '../simple-queue.ts';
 import { Answer, rethrow } from './answer.ts';
-import { type Builtin, blocks, direct, limitOf, plain } from './builtin.ts';
+import { type Builtin, blocks, direct, limitOf, native, plain } from './builtin.ts';
 import { LATE, OVER } from './errno.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
 import type { Instance } from './instance.ts';
@@ -25,9 +25,19 @@ const isEvent = (it: object): it is Event => it instanceof Event;
 
 const items = (instance: Instance, handle: number): Items =>
   instance.handles.get(handle, isItems, 'a channel or a queue');
-const event = (instance: Instance, handle: number): Event => instance.handles.get(handle, isEvent, 'an event');
-const lock = (instance: Instance, handle: number): Semaphore | RLock =>
-  instance.handles.get(handle, isLock, 'a semaphore or a lock');
+// What is of our own classes, not of one derived from them, guest code may reach by itself from then on.
+const event = (instance: Instance, handle: number, waits = false): Event => {
+  const it = instance.handles.get(handle, isEvent, 'an event');
+  if (it.constructor === Event) instance.$share(handle, it, 0, waits);
+  return it;
+};
+const lock = (instance: Instance, handle: number, waits = false): Semaphore | RLock => {
+  const it = instance.handles.get(handle, isLock, 'a semaphore or a lock');
+  if (it.constructor === Semaphore) instance.$share(handle, it, 1, waits);
+  // Its release looks at how many there were.
+  else if (it.constructor === BoundedSemaphore) instance.$share(handle, it as Semaphore, 0, waits);
+  return it;
+};
 
 /** Nobody came in time; there is no more. */
 function ended(error: unknown): number {
@@ -149,36 +159,48 @@ export const SYNC: readonly [string, Builtin][] = [
   ],
   // ---- semaphores and locks -----------------------------------------------------------------------------------------
   ['semaphore_new', plain('i>i', (instance) => (permits: number) => instance.handles.of(new Semaphore(permits)))],
-  [
+  native(
     'semaphore_acquire',
     blocks('id>i', (instance) => (handle: number, timeout: number) => {
-      const it = lock(instance, handle);
+      const it = lock(instance, handle, true);
       const limit = limitOf(timeout, 'semaphore_acquire');
       const op = () => (limit === null ? it.acquire() : it.acquire({ timeout: limit }));
       return new Answer(op, (taken) => (taken ? 0 : LATE), rethrow);
     }),
-  ],
-  ['semaphore_try', plain('i>i', (instance) => (handle: number) => (lock(instance, handle).acquireNowait() ? 1 : 0))],
-  [
+  ),
+  native(
+    'semaphore_try',
+    plain('i>i', (instance) => (handle: number) => (lock(instance, handle).acquireNowait() ? 1 : 0)),
+  ),
+  native(
     'semaphore_release',
     plain('ii>', (instance) => (handle: number, count: number) => {
       const it = lock(instance, handle);
       if (it instanceof Semaphore) it.release(count);
       else it.release();
     }),
-  ],
+  ),
   // ---- events -------------------------------------------------------------------------------------------------------
   ['event_new', plain('>i', (instance) => () => instance.handles.of(new Event()))],
-  ['event_set', direct('i>', (instance) => (handle: number) => event(instance, handle).set())],
-  ['event_clear', direct('i>', (instance) => (handle: number) => event(instance, handle).clear())],
-  ['event_is_set', direct('i>i', (instance) => (handle: number) => (event(instance, handle).isSet() ? 1 : 0))],
-  [
+  native(
+    'event_set',
+    plain('i>', (instance) => (handle: number) => event(instance, handle).set()),
+  ),
+  native(
+    'event_clear',
+    plain('i>', (instance) => (handle: number) => event(instance, handle).clear()),
+  ),
+  native(
+    'event_is_set',
+    plain('i>i', (instance) => (handle: number) => (event(instance, handle).isSet() ? 1 : 0)),
+  ),
+  native(
     'event_wait',
     blocks('id>i', (instance) => (handle: number, timeout: number) => {
-      const it = event(instance, handle);
+      const it = event(instance, handle, true);
       const limit = limitOf(timeout, 'event_wait');
       const op = () => (limit === null ? it.wait() : it.wait({ timeout: limit }));
       return new Answer(op, (set) => (set ? 0 : LATE), rethrow);
     }),
-  ],
+  ),
 ];

@@ -99,7 +99,7 @@ const GREENLETS: readonly [string, Builtin][] = [
   [
     'close',
     blocks('i>i', (instance) => (handle: number) => {
-      const object = instance.handles.drop(handle) as { close?(): unknown } | null;
+      const object = instance.$dropHandle(handle) as { close?(): unknown } | null;
       if (object === null) return -Errno.EBADF;
       if (typeof object.close !== 'function') return 0;
       try {

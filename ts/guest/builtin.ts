@@ -11,6 +11,8 @@ export interface Builtin {
   /** direct: linked as it is; plain: knows who calls; blocking: may wait. */
   readonly kind: 'direct' | 'plain' | 'blocking';
   readonly make: Make;
+  /** The engine may do it by itself: its function of this name, if the object that the first parameter names is shared. */
+  readonly native?: string;
 }
 
 /** `'id>i'`: an i32 and an f64 give an i32. */
@@ -27,6 +29,11 @@ export const direct = builtin('direct');
 export const plain = builtin('plain');
 /** Its function gives an operation, or a number if it need not wait. */
 export const blocks = builtin('blocking');
+
+/** One that the engine does by itself, once the object was shared. Its results are a number, or none. */
+export function native(name: string, { signature, kind, make }: Builtin): [string, Builtin] {
+  return [name, { signature, kind, make, native: name }];
+}
 
 /** A guest's limit as ours: null for none. */
 export function limitOf(seconds: number, what: string): number | null {

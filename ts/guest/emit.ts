@@ -133,6 +133,7 @@ export const op = {
   i32: (value: number): number[] => [0x41, ...sleb(value)],
   get: (local: number): number[] => [0x20, ...leb(local)],
   set: (local: number): number[] => [0x21, ...leb(local)],
+  tee: (local: number): number[] => [0x22, ...leb(local)],
   globalGet: (index: number): number[] => [0x23, ...leb(index)],
   globalSet: (index: number): number[] => [0x24, ...leb(index)],
   call: (index: number): number[] => [0x10, ...leb(index)],
@@ -144,6 +145,7 @@ export const op = {
   shl: [0x74],
   eqz: [0x45],
   eq: [0x46],
+  ne: [0x47],
   /** Without a result. */
   if: [0x04, 0x40],
   else: [0x05],

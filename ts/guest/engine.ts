@@ -7,6 +7,7 @@
 // E2  a guest that waits in a JavaScript operation has it in $op; complete or abandon follows exactly once (O2)
 // E3  whoever has a record in the engine is a living slot; the record goes before the slot does
 
+import { toWaitMs } from '../core/clock.ts';
 import { Counter, NIL, Priority, Word } from '../core/contract.ts';
 import { GeventError, HubDestroyed } from '../exceptions.ts';
 import { debugging } from '../hub/current.ts';
@@ -22,6 +23,7 @@ import { fromGuest, GuestError } from './errors.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
 import type { Instance } from './instance.ts';
 import { LEAVE, Lift } from './lift.ts';
+import { Cells, MARKS } from './sharing.ts';
 import { ARGUMENTS, type Switching } from './shims.ts';
 import { giveStack, noStack, takeStack } from './stacks.ts';
 
@@ -47,6 +49,7 @@ export interface Engine {
 export interface EngineExports {
   readonly frames: WebAssembly.Memory;
   readonly records: WebAssembly.Memory;
+  readonly marks: WebAssembly.Memory;
   readonly entries: WebAssembly.Table;
   readonly refs: WebAssembly.Table;
   readonly cur: WebAssembly.Global;
@@ -63,6 +66,7 @@ export interface EngineExports {
   drop(slot: number): void;
   fault(): number;
   throwing(): void;
+  unmark(slot: number): void;
   limit(amount: number): number;
   yield(): void;
   sleep(seconds: number): void;
@@ -95,6 +99,8 @@ export class NativeEngine implements Engine, Fires<Hub> {
   readonly exports: EngineExports;
   /** Instances by the number that guests spawned in them carry. */
   readonly instances: (Instance | null)[] = [];
+  /** Objects that its guests reach by themselves. */
+  readonly cells: Cells;
   /** For the text of an error. */
   maxStacks = 0;
   readonly #freeEntries: number[] = [];
@@ -127,19 +133,21 @@ export class NativeEngine implements Engine, Fires<Hub> {
         throw this.#refusal(why);
       },
       deep: (slot: number, used: number) => this.#lift?.deep(slot, used),
+      limit: (slot: number, seconds: number) => hub.arm(slot, toWaitMs(seconds, 'timeout'), Priority.LATE),
       raise: (slot: number) => {
         throw this.#errorOf(hub.owners[slot] as GuestGreenlet);
       },
       stack: takeStack,
       unstack: giveStack,
     };
-    const { memory, words, ring, take, free } = native;
-    const core = { memory, words, ring, take, free };
+    const { memory, words, ring, LINKS, ROWS, take, free, disarm, unready } = native;
+    const core = { memory, words, ring, LINKS, ROWS, take, free, disarm, unready };
     const imports = linked === null ? { core, js } : { ...linked, [CORE]: core, [JS]: js };
     this.raw = new WebAssembly.Instance(module, imports).exports;
     this.exports = (linked === null ? this.raw : inBundle(this.raw)) as unknown as EngineExports;
     this.#records = new Int32Array(this.exports.records.buffer);
     this.#view = new DataView(this.exports.frames.buffer);
+    this.cells = new Cells(this);
     this.#reach(0);
     if (backend === 'wasmfx') {
       hub.closers.push(() => {
@@ -188,8 +196,12 @@ export class NativeEngine implements Engine, Fires<Hub> {
       hub.bodies.push(null);
     }
     const bytes = room * RECORD_WORDS * 4;
-    const short = bytes - exports.records.buffer.byteLength;
-    if (short > 0) exports.records.grow(Math.ceil(short / 65536));
+    const reach = (memory: WebAssembly.Memory, end: number) => {
+      const short = end - memory.buffer.byteLength;
+      if (short > 0) memory.grow(Math.ceil(short / 65536));
+    };
+    reach(exports.records, bytes);
+    reach(exports.marks, MARKS + bytes);
     this.#records = new Int32Array(exports.records.buffer);
     exports.room.value = room;
   }
@@ -327,6 +339,7 @@ export class NativeEngine implements Engine, Fires<Hub> {
     }
     error = this.#abandon(g, error);
     this.#lift?.forget(slot);
+    exports.unmark(slot);
     exports.drop(slot);
     g.$concluded(false, error);
   }
@@ -353,6 +366,7 @@ export class NativeEngine implements Engine, Fires<Hub> {
     if (drops) {
       // Nobody in there could catch it: what it had unwound is dropped.
       const final = this.#abandon(g, error);
+      exports.unmark(g.$slot);
       exports.drop(g.$slot);
       g.$concluded(false, final);
       return;

@@ -22,6 +22,7 @@ import { runner } from './pilot.ts';
 import type { Program } from './program.ts';
 import type { Shape } from './read.ts';
 import { OUR } from './rewrite.ts';
+import { nextSerial } from './sharing.ts';
 import { ShadowStacks } from './shadow-stacks.ts';
 import { functionsOf, type SpawnEntry, TABLE } from './spawn-entry.ts';
 
@@ -56,6 +57,7 @@ export class Instance {
   readonly name: string;
   /** @internal */ readonly engine: Engine;
   /** @internal */ readonly handles: Handles;
+  /** @internal What the cells of engines know it by. */ readonly $serial = nextSerial();
   /** @internal Null: the guest has none, or they cannot be told. */ readonly shadows: ShadowStacks | null = null;
   #exports: Readonly<Record<string, any>> = {};
   /** With what is not the user's. */
@@ -204,6 +206,18 @@ export class Instance {
     return this.handles.of(object);
   }
 
+  /** @internal From now on guest code reaches what the handle names by itself, as long as it has a row. See sharing.ts. */
+  $share(handle: number, object: Rowed, bits: number, waits: boolean): void {
+    if (!(this.engine instanceof NativeEngine) || this.#closed) return;
+    this.engine.cells.share(this.$serial, handle, object, bits, waits);
+  }
+
+  /** @internal Forget a handle; what it stood for, or null. */
+  $dropHandle(handle: number): object | null {
+    if (this.engine instanceof NativeEngine) this.engine.cells.forget(this.$serial, handle);
+    return this.handles.drop(handle);
+  }
+
   /** @internal Arguments as the guest has them: what it can use by a handle is a handle. */
   $handed(args: readonly unknown[]): readonly unknown[] {
     return args.some(isHanded) ? args.map((arg) => (isHanded(arg) ? this.handles.of(arg) : arg)) : args;
@@ -301,6 +315,7 @@ export class Instance {
     this.#closed = true;
     this.handles.clear();
     if (!(this.engine instanceof NativeEngine)) return;
+    this.engine.cells.forget(this.$serial, null);
     idle.get(this.engine)?.delete(this);
     if (this.#alive === 0) this.#dropEntries(this.engine);
     this.#spawning?.close();

@@ -174,7 +174,8 @@ function shimsOf(
       called[`complete${i}`] = engine.completer();
     }
   });
-  const imports = { e: engine.exports as unknown as Values, j: called, i: own };
+  const serial = new WebAssembly.Global({ value: 'i32' }, instance.$serial);
+  const imports = { e: engine.exports as unknown as Values, j: called, i: { ...own, serial } };
   return new WebAssembly.Instance(instance.program.shimModule(which, plan), imports).exports;
 }
 

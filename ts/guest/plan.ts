@@ -89,11 +89,12 @@ export function planImports(program: Program, given: Imports, instance: Instance
       if (builtin === undefined) throw missing(guest, key);
       if (!sameSignature(signature, builtin.signature)) throw missing(guest, `${key} of another signature`);
       const fn = builtin.make(instance);
+      const its = builtin.native === undefined ? {} : { native: builtin.native };
       if (builtin.kind === 'direct') functions[key] = fn;
-      else if (builtin.kind === 'plain') add(key, { kind: 'plain', signature }, fn);
+      else if (builtin.kind === 'plain') add(key, { kind: 'plain', signature, ...its }, fn);
       else {
         mayBlock(key);
-        add(key, { kind: 'blocking', signature }, new Blocking(fn));
+        add(key, { kind: 'blocking', signature, ...its }, new Blocking(fn));
       }
     }
   }

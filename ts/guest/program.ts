@@ -154,7 +154,11 @@ export class Program {
   /** @internal */
   shimModule(which: 'before' | 'behind' | 'doors' | 'early', plan: Plan): WebAssembly.Module {
     const shims = plan[which === 'before' ? 'before' : 'behind'].map((it) => it.shim);
-    const key = `${which} ${shims.map((it) => ('signature' in it ? `${it.kind}${it.signature.params}:${it.signature.results}` : it.kind))}`;
+    const text = (it: ShimOf) =>
+      'signature' in it
+        ? `${it.kind}${it.signature.params}:${it.signature.results}${'native' in it ? it.native : ''}`
+        : it.kind;
+    const key = `${which} ${shims.map(text)}`;
     let module = this.#shims.get(key);
     if (module === undefined) {
       const switching = this.backend as Switching;

@@ -4,6 +4,8 @@
 //   shim    a blocking import. Calls JavaScript, lets it return, then leaves the guest, then fetches the result:
 //             begin(who, ...args) gives 1: done, or 0: parked; then park, here the guest is away; then complete(slot)
 //           `who` is the running guest's slot, or -2 - slot if a JavaScript frame stands between, or -1 outside any guest.
+//           One that is `native` asks the engine first, whose function has the instance before its parameters, and gives SLOW where
+//           JavaScript is needed: asm/switch/waits.wat.
 //   thunk   an export as the engine starts it: no arguments, no results; they lie at ARGUMENTS in the engine's memory
 //
 // Under asyncify a shim is called a second time when the guest is rewound, with state 2; a thunk each time, and what it then
@@ -26,12 +28,15 @@ const isReference = (type: number): boolean => type === Type.EXTERNREF || type =
 export interface PlainImport {
   readonly kind: 'plain';
   readonly signature: Signature;
+  /** The engine's function that may do it in its place. */
+  readonly native?: string;
 }
 
 /** A JavaScript function that blocks. */
 export interface BlockingImport {
   readonly kind: 'blocking';
   readonly signature: Signature;
+  readonly native?: string;
 }
 
 /** A function of the engine that switches, for a guest whose shadow stack must be set back, or that wants results: noughts. */
@@ -48,6 +53,8 @@ export interface SpawnImport {
 
 export type ShimOf = PlainImport | BlockingImport | EngineImport | SpawnImport;
 
+const SLOW = -1000;
+
 export const SPAWN: Signature = { params: [Type.I32, Type.I32], results: [Type.I32] };
 const FOUR: Signature = { params: [Type.I32, Type.I32, Type.I32, Type.I32], results: [Type.I32] };
 const TAKES_I32: Signature = { params: [Type.I32], results: [] };
@@ -60,6 +67,7 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
   const m = new Emitter();
   const begins: number[] = [];
   const completes: number[] = [];
+  const natives: number[] = [];
   const park = m.importFunc('e', 'park', NOTHING_TO_NOTHING);
   const spawn = m.importFunc('e', 'spawn', FOUR);
   shims.forEach((shim, i) => {
@@ -67,6 +75,9 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
     if (shim.kind !== 'plain' && shim.kind !== 'blocking') return;
     const { params, results } = shim.signature;
     const blocks = shim.kind === 'blocking';
+    if (shim.native !== undefined) {
+      natives[i] = m.importFunc('e', shim.native, { params: [Type.I32, ...params], results: [Type.I32] });
+    }
     begins[i] = m.importFunc('j', `begin${i}`, {
       params: [Type.I32, ...params],
       results: blocks ? [Type.I32] : results,
@@ -81,6 +92,7 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
   const sp = withStack ? m.importGlobal('i', 'sp', Type.I32, true) : -1;
   const entry = m.importGlobal('i', 'entry', Type.I32, false);
   const number = m.importGlobal('i', 'number', Type.I32, false);
+  const serial = m.importGlobal('i', 'serial', Type.I32, false);
   // Where the engine's record of the running guest has room for it.
   if (withStack) m.importMemory('e', 'records');
   const keepStack = withStack
@@ -107,9 +119,25 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
       m.func(String(i), shim.signature, [Type.I32], code);
       return;
     }
+    const tries =
+      shim.native === undefined
+        ? []
+        : [
+            ...(shim.kind === 'blocking' && withStack ? [...keepStack, ...op.globalGet(sp), ...op.set(saved)] : []),
+            [...op.globalGet(serial), ...given, ...op.call(natives[i]), ...op.tee(saved + 1)],
+            ...(shim.kind === 'blocking' && withStack ? [...op.get(saved), ...op.globalSet(sp)] : []),
+            [
+              ...op.i32(SLOW),
+              ...op.ne,
+              ...op.if,
+              ...(results.length === 0 ? [] : op.get(saved + 1)),
+              ...op.return,
+              ...op.end,
+            ],
+          ].flat();
     if (shim.kind === 'plain') {
-      const code = [op.globalGet(may), op.set(saved), who, noMore, given, op.call(begins[i])].flat();
-      m.func(String(i), shim.signature, [Type.I32], [...code, ...op.get(saved), ...op.globalSet(may)]);
+      const code = [tries, op.globalGet(may), op.set(saved), who, noMore, given, op.call(begins[i])].flat();
+      m.func(String(i), shim.signature, [Type.I32, Type.I32], [...code, ...op.get(saved), ...op.globalSet(may)]);
       return;
     }
     const before = saved + 1;
@@ -121,7 +149,7 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
       const away = withStack
         ? [keepStack, op.globalGet(sp), op.set(before), op.call(park), op.get(before), op.globalSet(sp)].flat()
         : op.call(park);
-      const code = [keep, begin, op.eqz, op.if, again, away, op.end, complete].flat();
+      const code = [tries, keep, begin, op.eqz, op.if, again, away, op.end, complete].flat();
       m.func(String(i), shim.signature, [Type.I32, Type.I32], code);
       return;
     }
@@ -139,12 +167,13 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
     // One that has a stack is back now, and the others are away.
     const away = [...op.call(park), ...op.globalGet(state), ...op.if, ...meaningless, ...op.end];
     const code = [
+      tries,
       keep,
       [...op.globalGet(state), ...op.if, ...probed, ...op.i32(0), ...op.globalSet(state), ...op.else],
       [...begin, ...op.eqz, ...op.if, ...again, ...away, ...op.end, ...op.end],
       complete,
     ].flat();
-    m.func(String(i), shim.signature, [Type.I32], code);
+    m.func(String(i), shim.signature, [Type.I32, Type.I32], code);
   });
   return m.bytes();
 }

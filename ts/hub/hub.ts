@@ -150,6 +150,7 @@ export class Hub extends RawGreenlet {
 
   /** @internal Objects whose last waiter may have left: their rows go back when there is time. */
   readonly leftAlone: Rowed[] = [];
+  /** @internal Rows that guests wait on without a word to anybody here. */ shared: SharedRows | null = null;
   /** @internal By slot: the item that a putter waits with on a channel. */ readonly cargo: unknown[] = [];
 
   /** @internal A virtual clock is told that nobody can go on now. */ onRest: (() => void) | null = null;
@@ -172,6 +173,9 @@ export class Hub extends RawGreenlet {
   #youngShares = false;
   #batch = 64;
   #mostLeftAlone = MAX_LEFT_ALONE;
+  /** Left at the last look, and how often it was at rest since. */
+  #keptAlone = 0;
+  #rests = 0;
   #checked: number;
   /** When the slice of the platform's time is over; a change of `switchInterval` counts from the next one on. */
   #sliceEnd = 0;
@@ -347,7 +351,8 @@ export class Hub extends RawGreenlet {
     const objects = this.leftAlone;
     let kept = 0;
     for (const object of objects) if (!object.$giveBack(this)) objects[kept++] = object;
-    objects.length = kept;
+    objects.length = this.#keptAlone = kept;
+    this.#rests = 0;
     this.#mostLeftAlone = MAX_LEFT_ALONE + 2 * kept;
   }
 
@@ -682,7 +687,8 @@ export class Hub extends RawGreenlet {
         if (settled || outcome === Pass.SETTLED) return Pass.SETTLED;
         if (outcome === Pass.TIME) return outcome;
         if (this.#nothingReady()) {
-          if (this.leftAlone.length > 0) this.#giveRowsBack();
+          // Those that guests wait on are looked at again and again: the more they are, the rarer.
+          if (this.leftAlone.length > 0 && ++this.#rests * MAX_LEFT_ALONE >= this.#keptAlone) this.#giveRowsBack();
           // Armed during that phase and due already: its turn is the next one, and before anything idle.
           this.handOver();
           const due = this.core.nextDeadline() <= this.#now;
@@ -1274,6 +1280,13 @@ export interface RowOwner {
    * anybody could. The dump finds deadlocks by it.
    */
   $blockers?(): Iterable<RawGreenlet>;
+}
+
+/** Rows that are known elsewhere as well: who waits there may come and leave without a word. */
+export interface SharedRows {
+  has(row: number): boolean;
+  /** It was given back. */
+  gone(row: number): void;
 }
 
 const NOBODY: RowOwner = { describe: () => 'nobody' };

@@ -88,12 +88,15 @@ export abstract class Rowed implements RowOwner {
   /** @internal O4. False: it has to be looked at again. */
   $giveBack(hub: Hub): boolean {
     const row = this.$row;
-    if (row !== NIL && hub.core.waiting(row) === 0) {
+    if (row !== NIL) {
+      // Guests leave without a word.
+      if (hub.core.waiting(row) > 0) return (this.$alone = hub.shared?.has(row) === true) === false;
       // A pass goes on until its end: who joins it keeps his place.
       if (!hub.core.quiet(row)) return false;
       this.$close(hub, row);
       this.$row = NIL;
       hub.core.rowFree(row);
+      hub.shared?.gone(row);
     }
     this.$alone = false;
     return true;
