@@ -1,14 +1,7 @@
 // Notifications: who waits on a row that is ready is woken by its notifier, ~row in the ring. N1 and N2 of ts/core/waits.ts, which
 // draws their states; this file does for guests what `notify`, `park` and `leave` do there.
 
-import {
-  ROLE_TAKE,
-  ROLE_WAIT,
-  ROWKIND_CHANNEL,
-  ROWKIND_LATCH,
-  ROWKIND_QUEUE,
-  ROWKIND_SEMAPHORE,
-} from '../abi';
+import { ROLE_TAKE, ROLE_WAIT, ROWKIND_CHANNEL, ROWKIND_LATCH, ROWKIND_QUEUE, ROWKIND_SEMAPHORE } from '../abi';
 import { notifyPair, unpair } from './channel';
 import { disarm, unready } from './core';
 import { append, unlink, wakeFirst } from './lists';

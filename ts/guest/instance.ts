@@ -22,8 +22,8 @@ import { runner } from './pilot.ts';
 import type { Program } from './program.ts';
 import type { Shape } from './read.ts';
 import { OUR } from './rewrite.ts';
-import { nextSerial } from './sharing.ts';
 import { ShadowStacks } from './shadow-stacks.ts';
+import { nextSerial } from './sharing.ts';
 import { functionsOf, type SpawnEntry, TABLE } from './spawn-entry.ts';
 
 /** An export that can be started. */

@@ -5,7 +5,7 @@
 // K1  a cell's row is alive, and the object's that the handle names
 
 import { active } from '../hub/current.ts';
-import type { Hub, SharedRows } from '../hub/hub.ts';
+import type { SharedRows } from '../hub/hub.ts';
 import type { Rowed } from '../hub/waitable.ts';
 import type { NativeEngine } from './engine.ts';
 
