@@ -13,7 +13,7 @@ import { asyncify, compile, OURS, type RewriteOptions, rewritten, SECTION } from
 import { type StackPointer, withStackPointer } from './stack-pointer.ts';
 
 const BUNDLE = 'gevent:bundle';
-const VERSION = 1;
+const VERSION = 2;
 
 /** What a bundled module says of itself. */
 export interface Bundled {

@@ -16,7 +16,16 @@ import type { LoadOptions } from './load-options.ts';
 import type { Plan } from './plan.ts';
 import type { Shape } from './read.ts';
 import { OUR } from './rewrite.ts';
-import { emitEarly, emitShims, emitSpawned, emitThunk, emitTrampolines, SPAWN, type Switching } from './shims.ts';
+import {
+  emitEarly,
+  emitShims,
+  emitSpawned,
+  emitThunk,
+  emitTrampolines,
+  type ShimOf,
+  SPAWN,
+  type Switching,
+} from './shims.ts';
 
 /** What `explain()` gives. */
 export interface Explanation {
