@@ -1,4 +1,4 @@
-// The records of slots and rows, and the ring. What the words mean is drawn in ts/core/waits.ts; build.sh compares the numbers.
+// The records of slots and rows, and the ring. What the words mean is drawn in ts/core/waits/records.ts; build.sh compares the numbers.
 
 import { WORD_HEAD, WORD_MASK, WORD_TAIL } from '../abi';
 import { LINKS, ROWS, ring, words } from './core';
