@@ -595,6 +595,21 @@ describe.each(CORES)('HTTPServer on the %s core', (core) => {
     expect([await asked, ends, server.started]).toEqual([500, ['GreenletExit'], false]);
   });
 
+  test('an answer that is still to come when stop is called says that the connection ends', async () => {
+    realWorld(core);
+    const go = new Event();
+    const server = await serving(function* () {
+      yield* go.wait();
+      return new Light('last');
+    });
+    const answer = raw(server, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    while (server.requests === 0) await sleep(0.001);
+    const stopped = server.stop(60);
+    go.set();
+    await stopped;
+    expect(await answer).toMatch(/^connection: close\r$(.|\n)*last$/im);
+  });
+
   test('a Unix socket will do', async () => {
     realWorld(core);
     const directory = mkdtempSync(join(tmpdir(), 'gw-'));

@@ -338,6 +338,15 @@ describe.each(CORES)('websockets on the %s core', (core) => {
     expect(leftIn(hub)).toEqual({});
   });
 
+  test('stop does not wait for websockets that are over', async () => {
+    realWorld(core);
+    const { server, url } = await serving(echo, { stopTimeout: 3600 });
+    const socket = await connect(url);
+    await socket.close();
+    await server.stop();
+    expect(server.started).toBe(false);
+  });
+
   test('a Timeout or a kill during connect leaves nothing', async () => {
     realWorld(core);
     const { createServer } = await import('node:net');
