@@ -19,15 +19,16 @@ import { Kind, MAX_SLOTS, NIL, Place, RowKind } from './core/contract.ts';
 import { GeventError, GreenletExit } from './exceptions.ts';
 import { Get, Join, Kill, KillOrder, NoSwitch } from './greenlet-end.ts';
 import { CollectLink, ExceptionLink, Link, type SoleCollector, SpawnedLink, ValueLink } from './greenlet-links.ts';
-import { runAs } from './hub/context.ts';
-import { active, debugging, greenletOfContext, madeByMain, setActive, threadHub } from './hub/current.ts';
+import { type Origin, originHere, remember, treeOf } from './greenlet-origin.ts';
+import { concluded, startAsync, startOther, startWithCare } from './greenlet-start.ts';
+import { active, debugging, madeByMain, setActive, threadHub } from './hub/current.ts';
 import { type Hub, type RowOwner, setSpawner } from './hub/hub.ts';
 import { type Operation, Waiter } from './hub/operation.ts';
-import { type Body, Fired, isBody, PARK, type Park, RESUME, resumeBody } from './hub/protocol.ts';
+import { type Body, Fired, PARK, type Park, RESUME, resumeBody } from './hub/protocol.ts';
 import { exceptionFrom, RawGreenlet, type RawRun, State, type SwitchOperation } from './hub/raw.ts';
 import { limitMs } from './limit.ts';
 import type { Limit } from './timeout.ts';
-import { isAsync, isThenable, settle, unwind } from './unwind.ts';
+import { isAsync, unwind } from './unwind.ts';
 // Whoever is loaded first brings the hub along.
 import './hub.ts';
 
@@ -77,40 +78,6 @@ const TO_MAIN = 4;
 
 type SpawnCallback = (greenlet: Greenlet<any>) => void;
 const spawnCallbacks = new Set<SpawnCallback>();
-
-/** Where greenlets come from: one for all that a greenlet makes in a row. */
-class Origin {
-  readonly hub: Hub;
-  /** Handle of the greenlet that made them, or NIL for main. */
-  readonly spawner: number;
-  /** Values of the spawn tree; made when first asked for, or by a greenlet's first child. */
-  tree: Record<string, unknown> | null;
-
-  constructor(hub: Hub, spawner: number, tree: Record<string, unknown> | null) {
-    this.hub = hub;
-    this.spawner = spawner;
-    this.tree = tree;
-  }
-}
-
-let latestOrigin: Origin | null = null;
-
-/** The origin of what the running greenlet makes; null: main, or a callback. */
-function originHere(hub: Hub): Origin | null {
-  const parent: unknown = active === null ? greenletOfContext() : active.cur === NIL ? null : active.owners[active.cur];
-  if (!(parent instanceof RawGreenlet) || parent.$slot < 0) return null;
-  const spawner = hub.core.handle(parent.$slot);
-  if (!(parent instanceof Greenlet)) return new Origin(hub, spawner, null);
-  if (latestOrigin !== null && latestOrigin.spawner === spawner && latestOrigin.hub === hub) return latestOrigin;
-  latestOrigin = new Origin(hub, spawner, treeOf(parent));
-  return latestOrigin;
-}
-
-function treeOf(greenlet: Greenlet): Record<string, unknown> {
-  greenlet.$origin ??= new Origin(greenlet.$hub, NIL, null);
-  greenlet.$origin.tree ??= {};
-  return greenlet.$origin.tree;
-}
 
 /**
  * A function running concurrently with others, switched at its blocking calls.
@@ -739,66 +706,7 @@ export const SpawnedGreenlet = function SpawnedGreenlet(this: Greenlet, hub: Hub
 ) => Greenlet;
 (SpawnedGreenlet as { prototype: unknown }).prototype = Greenlet.prototype;
 
-// ---- starting bodies ------------------------------------------------------------------------------------------------
-
-/** While slices have contexts of their own or switches are traced. */
-function startWithCare(hub: Hub, greenlet: Greenlet, run: RawRun): number {
-  const args = greenlet.$args;
-  let made: unknown;
-  try {
-    if (hub.slices === null) made = run.apply(greenlet, args);
-    else made = hub.slices.call(greenlet.$more?.context ?? null, () => run.apply(greenlet, args));
-  } catch (error) {
-    return concluded(hub, greenlet, false, error);
-  }
-  return startOther(hub, greenlet, made);
-}
-
-/** The body gave something else than a generator of this realm, or it must be run with care. */
-function startOther(hub: Hub, greenlet: Greenlet, made: unknown): number {
-  if (isBody(made)) {
-    hub.bodies[greenlet.$slot] = made;
-    return Fired.RUN;
-  }
-  if (isThenable(made)) {
-    hub.bodies[greenlet.$slot] = settle(made);
-    return Fired.RUN;
-  }
-  return concluded(hub, greenlet, true, made);
-}
-
-function startAsync(hub: Hub, greenlet: Greenlet, run: RawRun): number {
-  hub.asyncBodies.add(greenlet);
-  const begin = () => runAs(greenlet, () => run.apply(greenlet, greenlet.$args) as Promise<unknown>);
-  hub.cur = greenlet.$slot;
-  const promise = hub.slices === null ? begin() : hub.slices.call(greenlet.$more?.context ?? null, begin);
-  hub.cur = NIL;
-  const ended = (outcome: unknown, ok: boolean): void => {
-    hub.asyncBodies.delete(greenlet);
-    // What it left behind, in its own slot perhaps: nobody will hear of it.
-    for (let left = greenlet.$firstWaiter(); left !== null; left = greenlet.$firstWaiter()) left.$drop(hub);
-    concluded(hub, greenlet, ok, outcome);
-    hub.kick();
-  };
-  promise.then(
-    (value) => ended(value, true),
-    (error: unknown) => ended(error, false),
-  );
-  return Fired.SETTLED;
-}
-
-/** A body that is no generator ended. What it deferred runs in its slot. */
-function concluded(hub: Hub, greenlet: Greenlet, ok: boolean, outcome: unknown): number {
-  if (active === hub) hub.cur = NIL;
-  const cleanup = greenlet.$more === null ? null : greenlet.$cleanup(ok, outcome);
-  if (cleanup !== null) {
-    hub.bodies[greenlet.$slot] = cleanup;
-    hub.core.ready(greenlet.$slot);
-  } else if (ok) greenlet.$finished(outcome);
-  else greenlet.$failed(outcome);
-  return Fired.DONE;
-}
-
+/** What generators of this realm are instances of. */
 const GeneratorObject = function GeneratorObject() {} as unknown as abstract new () => object;
 GeneratorObject.prototype = Object.getPrototypeOf(Object.getPrototypeOf((function* () {})()));
 setSpawner((hub, fn, args) => {
@@ -816,21 +724,6 @@ setSpawner((hub, fn, args) => {
 
 function notifySpawned(greenlet: Greenlet): void {
   for (const callback of [...spawnCallbacks]) callback(greenlet);
-}
-
-/** What only debug mode and stores of the platform ask for. */
-function remember(greenlet: Greenlet): void {
-  if (debugging) greenlet.$extras().spawnSite = spawnStack();
-  const { slices } = greenlet.$hub;
-  if (slices !== null) greenlet.$extras().context = slices.captureFor(greenlet);
-}
-
-function spawnStack(): string {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = Greenlet.spawningStackLimit + 4;
-  const lines = (new Error().stack ?? '').split('\n').slice(5);
-  Error.stackTraceLimit = limit;
-  return lines.join('\n');
 }
 
 /** @internal What a kill raises. Python wraps what is no exception; so do we, naming it. */
