@@ -178,6 +178,19 @@ describe.each(CORES.flatMap((core) => [true, false].map((debug) => [core, debug]
       expect(leftIn(hub)).toEqual({});
     });
 
+    test('in a callback of the hub an item is not put to one who waits to put', () => {
+      const { hub, clock, trace, log } = world(core);
+      const channel = new Channel<string>();
+      spawn(() => channel.put('a') as any);
+      clock.advance();
+      hub.runCallback(() => trace(thrown(() => channel.putNowait('b'))));
+      clock.advance();
+      expect(log).toEqual(['Full [GEVENT_QUEUE_FULL]: Channel.put: nobody waits to get']);
+      expect(channel.getNowait()).toBe('a');
+      clock.advance();
+      expect(leftIn(hub)).toEqual({});
+    });
+
     test('in a callback of the hub a getter that waits goes on at once, a putter in its turn; nothing blocks', () => {
       const { hub, clock, trace, log, reported } = world(core);
       const channel = new Channel<string>();

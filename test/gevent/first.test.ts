@@ -260,6 +260,32 @@ describe.each(CORES)('on the %s core', (core) => {
     });
   });
 
+  test('one that could not begin is not abandoned (O2)', () => {
+    const { hub, clock, trace, log } = world(core);
+    class Refuses extends Operation<void> {
+      describe(): string {
+        return 'refuses';
+      }
+      begin(): boolean {
+        throw new Error('no');
+      }
+      complete(): void {}
+      override abandon(): void {
+        trace('abandoned');
+      }
+    }
+    spawn(function* () {
+      try {
+        yield* first([sleep(1), new Refuses()]);
+      } catch (error) {
+        trace(told(error));
+      }
+    });
+    clock.advance(0);
+    expect(log).toEqual(['Error: no']);
+    expect(leftIn(hub)).toEqual({});
+  });
+
   describe('async bodies and main', () => {
     test('an async body and main wait by await', async () => {
       const { hub, clock } = world(core);

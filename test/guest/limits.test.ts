@@ -50,8 +50,20 @@ const EXTERN = wat(`(module
   (func (export "pass") (param externref) (result externref) (call $wait (local.get 0)))
 )`);
 
+const MANY = Array.from({ length: 20 }, () => 'externref').join(' ');
+const LAST = wat(`(module (func (export "last") (param ${MANY}) (result externref) (local.get 19)))`);
+
 describe.each(BACKENDS)('%s:', (backend) => {
   const loaded = (bytes: Uint8Array<ArrayBuffer>, options: LoadOptions = {}) => load(bytes, { backend, ...options });
+
+  test('arguments that are references are as many as the function takes', async () => {
+    const w = world('wasm');
+    const given = Array.from({ length: 20 }, (_, i) => ({ i }));
+    const p = await loaded(LAST);
+    const g = p.spawn('last', ...given);
+    await w.clock.advanceAsync(0);
+    expect(g.value).toBe(given[19]);
+  });
 
   test('frames beyond the limit are an error of that greenlet, and overwrite nothing', async () => {
     const w = world('wasm');

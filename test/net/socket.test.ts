@@ -1,6 +1,6 @@
 // Sockets over real loopback connections: what each method does, who waits for whom, what is left when a wait ends early.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -339,8 +339,10 @@ describe.each(CORES)('on the %s core', (core) => {
         expect(yield* caught(withTimeout(0.01, () => b.recv()))).toMatch(/^Timeout \[GEVENT_TIMEOUT\]/);
         const late = a.sendall(Buffer.alloc(32 * 2 ** 20), { timeout: 0.02 });
         expect(yield* caught(late)).toBe('SocketTimeout [ETIMEDOUT]: timed out');
-        a.close();
-        b.close();
+        const server = yield* S.createServer(LOCAL);
+        const own = new Timeout(0.01, new Error('own'));
+        expect(yield* caught(server.accept({ timeout: own }))).toBe('Error: own');
+        for (const s of [a, b, server]) s.close();
       });
     });
 
@@ -746,6 +748,25 @@ describe.each(CORES)('on the %s core', (core) => {
         const all: Buffer = yield* b.makefile('rb').read();
         expect(yield* g.get()).toEqual([300_000, 10]);
         expect([all.length, String(all.subarray(300_000))]).toEqual([300_010, 'fghijabcde']);
+        (b.detach() as net.Socket).destroy();
+      });
+    });
+
+    test('sendfile of a stream passes over all that is before the offset, in however many pieces it comes', async () => {
+      realWorld(core);
+      const path = join(temporary(), 'file');
+      const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251));
+      writeFileSync(path, bytes);
+      await run(function* () {
+        const [a, b] = yield* connected();
+        const g = spawn(function* () {
+          const count = yield* a.sendfile(createReadStream(path), 100_001, 150_000);
+          a.close();
+          return count;
+        });
+        const all: Buffer = yield* b.makefile('rb').read();
+        expect(yield* g.get()).toBe(150_000);
+        expect(all.equals(bytes.subarray(100_001, 250_001))).toBe(true);
         (b.detach() as net.Socket).destroy();
       });
     });

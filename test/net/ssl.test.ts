@@ -208,6 +208,19 @@ describe.each(CORES)('on the %s core', (core) => {
     });
   });
 
+  test('who waits for a handshake is told that the socket was closed', async () => {
+    realWorld(core);
+    await run(function* () {
+      const [a, b] = yield* S.socketpair();
+      const secure = yield* serverContext().wrapSocket(b, { serverSide: true, doHandshakeOnConnect: false });
+      const g = spawn(caught, secure.doHandshake());
+      yield* sleep(0);
+      secure.close();
+      expect(yield* g.get({ timeout: 5 })).toMatch(/^SocketError \[EBADF\]/);
+      a.close();
+    });
+  });
+
   test('a handshake may go on by itself', async () => {
     realWorld(core);
     await run(function* () {
