@@ -299,11 +299,17 @@ export class SimpleQueue<T = any> extends Rowed {
 
   /** @internal An item goes in. */
   $add(item: T): void {
+    if (this.#countsAlone) {
+      this._put(item);
+      this.$counted();
+      if (this.$row !== NIL) this.$recount();
+      return;
+    }
     try {
       this._put(item);
       this.$counted();
     } finally {
-      this.#recount();
+      this.$recount();
     }
   }
 
@@ -321,10 +327,15 @@ export class SimpleQueue<T = any> extends Rowed {
 
   /** @internal An item goes out. */
   $take(): T {
+    if (this.#countsAlone) {
+      const item = this._get();
+      if (this.$row !== NIL) this.$recount();
+      return item;
+    }
     try {
       return this._get();
     } finally {
-      this.#recount();
+      this.$recount();
     }
   }
 
@@ -348,8 +359,8 @@ export class SimpleQueue<T = any> extends Rowed {
     this.$left(hub);
   }
 
-  /** Tell the core how many items there are. It counts along when somebody it woke goes on; then this changes nothing. */
-  #recount(): void {
+  /** @internal Tell the core how many items there are. It counts along when somebody it woke goes on; then this changes nothing. */
+  $recount(): void {
     if (this.$row === NIL) return;
     (this.$hub as Hub).core.queueItems(this.$row, this._qsize());
     this.$kick();
@@ -383,7 +394,7 @@ export class SimpleQueue<T = any> extends Rowed {
 
   /** @internal All items are gone. */
   protected $emptied(): void {
-    this.#recount();
+    this.$recount();
   }
 }
 
@@ -399,11 +410,15 @@ function toLimit(maxsize: number | null | undefined, where: string): number {
   return maxsize > 0 ? maxsize : 0;
 }
 
+// Where a Put is in its life.
+const FRESH = 0;
+const USED = 1;
+const WAITED = 2;
+
 class Put<T> extends Operation<void> {
   readonly #queue: SimpleQueue<T>;
   readonly #item: T;
-  #used = false;
-  #waited = false;
+  #state: number = FRESH;
 
   constructor(queue: SimpleQueue<T>, item: T) {
     super();
@@ -416,7 +431,7 @@ class Put<T> extends Operation<void> {
   }
 
   override $inCallback(): { value: undefined } {
-    this.#use();
+    this.$use();
     this.#queue.putNowait(this.#item);
     return DONE;
   }
@@ -431,7 +446,7 @@ class Put<T> extends Operation<void> {
       return DONE;
     }
     if (slot === NIL || hub.parking !== null || debugging) return super.next(sent);
-    this.#use();
+    this.$use();
     queue.$refuse();
     if (queue.$room) {
       queue.$add(this.#item);
@@ -442,23 +457,23 @@ class Put<T> extends Operation<void> {
     return PARKED;
   }
 
-  #use(): void {
-    if (this.#used) throw reused(this);
-    this.#used = true;
+  $use(): void {
+    if (this.#state !== FRESH) throw reused(this);
+    this.#state = USED;
   }
 
   begin(hub: Hub, slot: number): boolean {
-    this.#use();
+    this.$use();
     const queue = this.#queue;
     queue.$refuse();
     if (queue.$room) return true;
     queue.$enter(hub, slot, WAIT);
-    this.#waited = true;
+    this.#state = WAITED;
     return false;
   }
 
   complete(hub: Hub, slot: number): void {
-    if (this.#waited) this.#queue.$addWaited(hub, slot, this.#item);
+    if (this.#state === WAITED) this.#queue.$addWaited(hub, slot, this.#item);
     else this.#queue.$add(this.#item);
   }
 

@@ -698,6 +698,25 @@ describe.each(CORES.flatMap((core) => [true, false].map((debug) => [core, debug]
         expect([...deque]).toEqual(model);
         expect(new Deque().shift()).toBe(undefined);
       });
+
+      test('a deque that swells and is emptied again and again is in order all the time', () => {
+        const deque = new Deque<number>();
+        let [put, got] = [0, 0];
+        // Past the largest chunk and back, by steps that hit every edge of one: full, just begun, empty.
+        for (const most of [1, 8, 9, 24, 25, 1016, 2040, 2041, 5000, 3, 1024, 1]) {
+          while (deque.length < most) deque.push(put++);
+          expect([...deque]).toEqual(Array.from({ length: most }, (_, i) => got + i));
+          for (let i = 0; i < 1500; ++i) {
+            deque.push(put++);
+            expect(deque.shift()).toBe(got++);
+          }
+          while (deque.length > 0) {
+            expect(deque.peek()).toBe(got);
+            expect(deque.shift()).toBe(got++);
+          }
+          expect([deque.peek(), deque.shift(), [...deque]]).toEqual([undefined, undefined, []]);
+        }
+      });
     });
   },
 );
