@@ -4,7 +4,7 @@
 //     of it if it entered before anybody linked to it
 // G2  #empty is up exactly while `greenlets` has no member
 
-import { describe, KILL_OPTIONS, needOptions, TIMEOUT } from './core/clock.ts';
+import { describe, KILL_OPTIONS, needOptions, TIMEOUT, wrongType } from './core/clock.ts';
 import { Event } from './event.ts';
 import { GreenletExit } from './exceptions.ts';
 import { Framed } from './framed.ts';
@@ -37,6 +37,10 @@ export interface GroupJoinOptions {
   timeout?: Limit;
   /** Raise the failure of one that was in the group when `join` was called. Default false. */
   raiseError?: boolean;
+}
+
+function checkArguments(args: unknown, where: string): void {
+  if (args !== undefined && !Array.isArray(args)) throw wrongType(where, 'an array of arguments', args);
 }
 
 export interface EnterOptions {
@@ -341,6 +345,7 @@ export class Group {
    */
   apply<A extends unknown[], R>(fn: (...args: A) => R, args?: A): Operation<any> {
     checkFunction(fn, 'apply(fn)');
+    checkArguments(args, 'apply(args)');
     const caller = waitingGreenlet();
     return new Framed('apply', () => this.#apply(caller, fn, (args ?? []) as unknown[]));
   }
@@ -361,6 +366,7 @@ export class Group {
     callback: ((value: any) => unknown) | null = null,
   ): Greenlet<any> {
     checkFunction(fn, 'applyAsync(fn)');
+    checkArguments(args, 'applyAsync(args)');
     if (callback !== null) checkFunction(callback, 'applyAsync(callback)');
     if (this.full()) {
       const self = this;
@@ -380,6 +386,7 @@ export class Group {
     callback: ((value: any) => unknown) | null = null,
   ): Operation<any> {
     checkFunction(fn, 'applyCb(fn)');
+    checkArguments(args, 'applyCb(args)');
     if (callback !== null) checkFunction(callback, 'applyCb(callback)');
     const caller = waitingGreenlet();
     const self = this;

@@ -117,6 +117,15 @@ describe.each(CORES)('on the %s core', (core) => {
     );
   });
 
+  test('the arguments of apply are an array', () => {
+    const pool = new Pool(1);
+    for (const name of ['apply', 'applyAsync', 'applyCb'] as const) {
+      expect(thrown(() => pool[name]((x: unknown) => x, 1 as never))).toBe(
+        `TypeError: ${name}(args): expected an array of arguments, got 1`,
+      );
+    }
+  });
+
   test('a deadline of one object for several calls is fine, as long as each knows all of it', () => {
     const limit = { timeout: 5 };
     const ops: Operation<unknown>[] = [new Queue().get(limit), new Event().wait(limit), G().join(limit)];

@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/server`: StreamServer and DatagramServer.
 
-import { describe } from '../core/clock.ts';
+import { describe, wrongType } from '../core/clock.ts';
 import { Framed } from '../framed.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
@@ -84,6 +84,7 @@ export class StreamServer extends BaseServer {
    * @throws TypeError for a backlog with a socket, or TLS both by a context and by options
    */
   constructor(listener: unknown, handle: StreamHandle | null = null, options: StreamServerOptions = {}) {
+    if (typeof options !== 'object' || options === null) throw wrongType('StreamServer(options)', 'an object', options);
     const { spawn, backlog, sslContext, workers, ...rest } = options;
     super(listener, handle, spawn === undefined ? {} : { spawn });
     if (backlog !== undefined && listener instanceof Socket) {

@@ -6,7 +6,7 @@
 import type { Buffer } from 'node:buffer';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { needFunction } from '../core/clock.ts';
+import { needFunction, needOptions } from '../core/clock.ts';
 import { AsyncResult } from '../event.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
@@ -41,6 +41,28 @@ export interface PopenOptions extends SpawnSettings {
   /** Bytes of writes to stdin to collect before they are sent; `flush` and `close` send what there is. Default 0: none. */
   bufsize?: number;
 }
+
+const OPTIONS: readonly (keyof PopenOptions)[] = [
+  'stdin',
+  'stdout',
+  'stderr',
+  'text',
+  'universalNewlines',
+  'encoding',
+  'errors',
+  'bufsize',
+  'cwd',
+  'env',
+  'shell',
+  'executable',
+  'startNewSession',
+  'detached',
+  'passFds',
+  'umask',
+  'user',
+  'group',
+  'windowsHide',
+];
 
 /** Options that make the pipes be of text. */
 export type TextPopenOptions =
@@ -94,6 +116,7 @@ class PopenObject<T extends Buffer | string = Buffer> {
   #trouble: unknown = null;
 
   constructor(args: Command, options: PopenOptions = {}) {
+    needOptions('Popen(options)', options, OPTIONS);
     const { text, universalNewlines, encoding, errors, bufsize } = options;
     const hub = hubHere();
     const { child, copyFrom } = start(args, options);

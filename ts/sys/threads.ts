@@ -6,7 +6,7 @@
 //   P1  a task is in #waiting, or runs in one engine, or is settled; it is settled once
 //   P2  permits: maxsize + 1 - outstanding, less #debt while maxsize was lowered under the tasks' feet
 
-import { type Seconds, toMs, wrongRange, wrongType } from '../core/clock.ts';
+import { needOptions, type Seconds, toMs, wrongRange, wrongType } from '../core/clock.ts';
 import { Event } from '../event.ts';
 import { InvalidThreadUseError } from '../exceptions.ts';
 import { Framed } from '../framed.ts';
@@ -72,8 +72,10 @@ export class ThreadPool extends ThreadMapping {
    * @param maxsize - threads at most, an integer of 0 or more; they are started when they are needed
    * @throws TypeError or RangeError if it is none
    */
-  constructor(maxsize: number, { idleTaskTimeout = null, hub = null }: ThreadPoolOptions = {}) {
+  constructor(maxsize: number, options: ThreadPoolOptions = {}) {
     super();
+    needOptions('ThreadPool(options)', options, ['idleTaskTimeout', 'hub']);
+    const { idleTaskTimeout = null, hub = null } = options;
     checkSize(maxsize, 'ThreadPool(maxsize)', Infinity);
     const idleMs = idleTaskTimeout === null ? 0 : toMs(idleTaskTimeout, 'ThreadPool(idleTaskTimeout)');
     this.#idleMs = idleMs > 0 ? idleMs : Infinity;

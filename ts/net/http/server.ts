@@ -10,7 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import { createServer as createSecureServer, type ServerOptions as SecureOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { describe, type Seconds, toWaitMs } from '../../core/clock.ts';
+import { describe, needOptions, type Seconds, toWaitMs } from '../../core/clock.ts';
 import { Event } from '../../event.ts';
 import { isControl } from '../../exceptions.ts';
 import { killall } from '../../gevent.ts';
@@ -73,6 +73,18 @@ export interface HTTPServerOptions {
   node?: ServerOptions;
 }
 
+const OPTIONS: readonly (keyof HTTPServerOptions)[] = [
+  'style',
+  'spawn',
+  'log',
+  'maxBodySize',
+  'stopTimeout',
+  'backlog',
+  'upgrade',
+  'tls',
+  'node',
+];
+
 /**
  * An HTTP server whose requests are greenlets.
  *
@@ -125,6 +137,7 @@ export class HTTPServer extends ServerLife {
     handler: InformedHandler | NodeHandler,
     options: HTTPServerOptions = {},
   ) {
+    needOptions('HTTPServer(options)', options, OPTIONS);
     super(options.spawn === undefined ? 'default' : options.spawn);
     if (typeof handler !== 'function') {
       throw new TypeError(`HTTPServer(listener, handler): expected a function, got ${describe(handler)}`);

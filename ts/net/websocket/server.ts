@@ -3,7 +3,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer as Acceptor, WebSocket as Socket } from 'ws';
-import { describe, type Seconds, toWaitMs } from '../../core/clock.ts';
+import { describe, needOptions, type Seconds, toWaitMs } from '../../core/clock.ts';
 import { isControl } from '../../exceptions.ts';
 import { Framed } from '../../framed.ts';
 import { isBody, type Park } from '../../hub/protocol.ts';
@@ -33,10 +33,19 @@ export interface WebSocketOptions {
   heartbeat?: Seconds;
 }
 
+const OPTIONS: readonly (keyof WebSocketOptions)[] = [
+  'maxPayload',
+  'perMessageDeflate',
+  'handleProtocols',
+  'verify',
+  'heartbeat',
+];
+
 /** The `upgrade` of an HTTPServer that makes websockets for `handler`. */
 export function websocket(handler: WebSocketHandler, options: WebSocketOptions = {}): UpgradeHandler {
   if (typeof handler !== 'function')
     throw new TypeError(`websocket(handler): expected a function, got ${describe(handler)}`);
+  needOptions('websocket(options)', options, OPTIONS);
   const { verify, heartbeat, maxPayload = 1 << 20, perMessageDeflate = false, handleProtocols } = options;
   const beat = heartbeat === undefined ? null : toWaitMs(heartbeat, 'websocket(heartbeat)');
   const acceptor = new Acceptor({
@@ -138,13 +147,20 @@ export class WebSocketServer extends HTTPServer {
     handler: WebSocketHandler,
     options: WebSocketOptions & Omit<HTTPServerOptions, 'upgrade' | 'style'> = {},
   ) {
+    const { maxPayload, perMessageDeflate, handleProtocols, verify, heartbeat, ...rest } = options;
     super(
       listener,
       (_request: Request) =>
         new Response('a websocket is expected\n', { status: 426, headers: { upgrade: 'websocket' } }),
       {
-        ...options,
-        upgrade: websocket(handler, options),
+        ...rest,
+        upgrade: websocket(handler, {
+          maxPayload,
+          perMessageDeflate,
+          handleProtocols,
+          verify,
+          heartbeat,
+        } as WebSocketOptions),
       },
     );
   }
