@@ -23,3 +23,18 @@ same bytes, platform-response makes the platform's own Response, which alone cos
     ];
   },
 };
+
+export const httpStream: Case = {
+  name: 'http-stream',
+  about: `Answers that are written in pieces, to wrk as in the case http: 16 of 1 KB, 16 Server-Sent Events, 16 of 64 KB, which is more than
+Node takes at once. The baseline is node:http in an async function that waits for 'drain' by a promise, as one writes it by hand;
+it knows nothing of clients that leave.`,
+  groups({ quick }) {
+    return (Object.keys(http.STREAMS) as (keyof typeof http.STREAMS)[]).map((form) => ({
+      params: { form },
+      unit: 'ns/request',
+      contenders: [http.bareStream(form), http.engineStream(form)],
+      samples: quick ? 5 : 15,
+    }));
+  },
+};

@@ -3,7 +3,7 @@ import { depth } from './depth.ts';
 import { fetching } from './fetch.ts';
 import { greenletSwitch } from './greenlet-switch.ts';
 import { guestAlive, guestDepth, guestMixed, guestSpawn, guestSuite, guestSync, guests } from './guest.ts';
-import { httpHello } from './http.ts';
+import { httpHello, httpStream } from './http.ts';
 import { coldImport } from './import.ts';
 import { kill } from './kill.ts';
 import { longPolling } from './longpoll.ts';
@@ -37,6 +37,7 @@ export const CASES: readonly Case[] = [
   poolMap,
   monkeyPatch,
   httpHello,
+  httpStream,
   tcpEcho,
   popenTrue,
   tcpConnections,

@@ -14,6 +14,8 @@ const HEADERS = { 'content-type': 'text/plain', 'content-length': TEXT.length };
 const CONNECTIONS = 50;
 const COUNT = 10_000;
 
+type Api = typeof import('../../ts/net/http.ts');
+
 /** A second of requests. Any answer that is none of ours fails the sample. */
 async function load(port: number): Promise<Reading> {
   const { stdout } = await promisify(execFile)('wrk', ['-t1', `-c${CONNECTIONS}`, '-d1', `http://127.0.0.1:${port}/`]);
@@ -28,6 +30,64 @@ async function load(port: number): Promise<Reading> {
 function needWrk(): void {
   if (spawnSync('wrk', ['-v'], { stdio: 'ignore' }).error)
     throw new Unavailable('wrk is not installed (Debian: apt install wrk)');
+}
+
+/** Bodies that are written in pieces: so many, of so many bytes. */
+export const STREAMS = {
+  chunks: { count: 16, piece: Buffer.alloc(1024, 'x') },
+  events: { count: 16, piece: Buffer.from(`event: tick\ndata: ${'x'.repeat(40)}\n\n`) },
+  // Beyond what Node takes at once: the writer has to wait for the client.
+  large: { count: 16, piece: Buffer.alloc(65536, 'x') },
+} as const;
+
+/** By hand: a promise that waits for room, as one writes it. */
+export function bareStream(form: keyof typeof STREAMS): Contender {
+  const { count, piece } = STREAMS[form];
+  return {
+    id: 'native:http',
+    role: 'baseline',
+    async load() {
+      needWrk();
+      const server = createServer(async (_req, res) => {
+        res.writeHead(200, { 'content-type': form === 'events' ? 'text/event-stream' : 'text/plain' });
+        res.flushHeaders();
+        for (let i = 0; i < count; ++i) {
+          if (!res.write(piece)) await new Promise((resolve) => res.once('drain', resolve));
+        }
+        res.end();
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      return { expect: COUNT, sample: () => load(port), close: () => void server.close() };
+    },
+  };
+}
+
+export function engineStream(form: keyof typeof STREAMS): Contender {
+  const { count, piece } = STREAMS[form];
+  return {
+    id: 'engine:wasm',
+    role: 'engine',
+    env: { GEVENT_CORE: 'wasm' },
+    async load() {
+      needWrk();
+      const api: Api = await import(moduleUrl(source() === 'dist' ? 'http' : 'net/http'));
+      const tick = { event: 'tick', data: 'x'.repeat(40) };
+      const body =
+        form === 'events'
+          ? () =>
+              api.eventStream(function* (events) {
+                for (let i = 0; i < count; ++i) yield* events.send(tick);
+              })
+          : () =>
+              api.stream(function* (out) {
+                for (let i = 0; i < count; ++i) yield* out.write(piece);
+              });
+      const server = new api.HTTPServer(['127.0.0.1', 0], (_request) => new api.Response(body()));
+      await server.start();
+      return { expect: COUNT, sample: () => load(server.serverPort as number), close: () => void server.close() };
+    },
+  };
 }
 
 export function bare(): Contender {
@@ -46,8 +106,6 @@ export function bare(): Contender {
     },
   };
 }
-
-type Api = typeof import('../../ts/net/http.ts');
 
 export function engine(form: 'req-res' | 'request' | 'platform-response'): Contender {
   return {

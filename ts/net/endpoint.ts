@@ -57,6 +57,16 @@ export function setdefaulttimeout(seconds: Seconds | null): void {
   defaultTimeoutMs = seconds === null ? null : toWaitMs(seconds, 'setdefaulttimeout(seconds)');
 }
 
+const OWNER: unique symbol = Symbol('gevent.socket');
+type Owned = NodeSocket & { [OWNER]?: Socket };
+
+function onError(this: NodeSocket, error: unknown): void {
+  const { $reader, $writer } = (this as Owned)[OWNER] as Socket;
+  const ours = fromNode(error);
+  $reader.finish(ours);
+  $writer.fail(ours);
+}
+
 /** Node's own object behind a socket. */
 export type Detached = NodeSocket | Server | NodeDatagram;
 
@@ -75,7 +85,8 @@ export class Socket {
   get $secure(): boolean {
     return false;
   }
-  readonly #options: opt.Options;
+  /** Null while none was set, as on most. */
+  #options: opt.Options | null = null;
   #bound: Address | null = null;
   #peer: Address | null = null;
   #limitMs = defaultTimeoutMs;
@@ -100,7 +111,6 @@ export class Socket {
     this.family = family;
     this.type = type;
     this.proto = proto;
-    this.#options = new opt.Options(type);
     if (this.#limitMs !== null) this.#spread();
   }
 
@@ -120,13 +130,15 @@ export class Socket {
     this.$node = node;
     this.$reader.attach(node, events);
     this.$writer.attach(node, sent);
-    node.on('error', (error: unknown) => {
-      const ours = fromNode(error);
-      this.$reader.finish(ours);
-      this.$writer.fail(ours);
-    });
-    this.#options.applyTo(node);
+    (node as Owned)[OWNER] = this;
+    node.on('error', onError);
+    this.#options?.applyTo(node);
     if (!this.#ref) node.unref();
+  }
+
+  get #allOptions(): opt.Options {
+    this.#options ??= new opt.Options(this.type);
+    return this.#options;
   }
 
   // ---- state ----------------------------------------------------------------------------------------------------------
@@ -200,9 +212,9 @@ export class Socket {
 
   setsockopt(level: number, option: number, value: opt.OptionValue): void {
     this.$open('setsockopt');
-    this.#options.set(level, option, value);
+    this.#allOptions.set(level, option, value);
     try {
-      this.#options.applyOne(level, option, this.$node, this.$datagrams);
+      this.#allOptions.applyOne(level, option, this.$node, this.$datagrams);
     } catch (error) {
       throw fromNode(error);
     }
@@ -215,7 +227,7 @@ export class Socket {
       const error = this.$attempt?.error ?? this.$reader.error ?? this.$writer.error;
       return error instanceof SocketError ? error.errno : 0;
     }
-    return this.#options.get(level, option);
+    return this.#allOptions.get(level, option);
   }
 
   /** Where it is: `[host, port]` or a path; before it is bound any address. */
@@ -265,7 +277,7 @@ export class Socket {
     const order = new Order<void>('bind');
     const datagrams = this.$datagram();
     const [host, port] = this.#bound as InetAddress;
-    datagrams.bind(port, anyHost(host, this.family), () => this.#options.applyToDatagrams(datagrams), order);
+    datagrams.bind(port, anyHost(host, this.family), () => this.#options?.applyToDatagrams(datagrams), order);
     return order;
   }
 
@@ -277,7 +289,7 @@ export class Socket {
   $datagram(): Datagrams {
     if (this.type !== SOCK_DGRAM) throw new SocketError('EOPNOTSUPP', 'EOPNOTSUPP: not a datagram socket');
     if (this.$datagrams === null) {
-      const options = this.#options;
+      const options = this.#allOptions;
       this.$datagrams = new Datagrams({
         ipv6: this.family === AF_INET6,
         reuseAddr: options.on(opt.SOL_SOCKET, opt.SO_REUSEADDR),
@@ -312,7 +324,7 @@ export class Socket {
     if (this.family === AF_UNIX) listener.open({ path: this.#bound as string, backlog: least }, order);
     else {
       const [host, port] = (this.#bound ?? ['', 0]) as InetAddress;
-      const options = this.#options;
+      const options = this.#allOptions;
       listener.open(
         {
           host: anyHost(host, this.family),
@@ -569,7 +581,7 @@ export class Socket {
   }
 
   #end(node: NodeSocket): void {
-    const linger = this.#options.linger();
+    const linger = this.#options?.linger() ?? null;
     if (linger === 0) return void node.resetAndDestroy();
     // What the kernel has it sends by itself; what was handed over and is still here goes first.
     if (node.writableLength === 0 || node.destroyed || this.$writer.error !== null) return void node.destroy();

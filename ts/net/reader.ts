@@ -20,6 +20,8 @@ const LOW = 32 * 1024;
 
 export const EMPTY: Buffer<ArrayBufferLike> = Buffer.alloc(0);
 
+const READER: unique symbol = Symbol('gevent.reader');
+
 /** What of Node's stream is used here. */
 export interface Source {
   on(event: string, listener: (...args: any[]) => void): unknown;
@@ -29,6 +31,8 @@ export interface Source {
   unshift(chunk: Uint8Array): void;
   readonly destroyed: boolean;
   readonly readableEnded: boolean;
+  /** Who reads from it by the listeners that all share. */
+  [READER]?: Reader | undefined;
 }
 
 /** One `wait` of a reader: when it has enough. */
@@ -39,6 +43,24 @@ export interface Target {
   readonly into: Uint8Array;
   filled: number;
 }
+
+/** What listens to a stream for a reader. A closure an event and stream would be 300 bytes a connection. */
+function listenersOf(reader: (stream: Source) => Reader) {
+  return {
+    data(this: Source, chunk: Buffer | string): void {
+      reader(this).$data(chunk);
+    },
+    end(this: Source): void {
+      reader(this).finish(null);
+    },
+    close(this: Source): void {
+      reader(this).$close();
+    },
+  };
+}
+
+/** For all streams that one reader reads from, as nearly all are. */
+const SHARED = listenersOf((stream) => stream[READER] as Reader);
 
 export class Reader {
   readonly side: Side;
@@ -67,18 +89,7 @@ export class Reader {
   #clean = false;
   #target: Target | null = null;
   #stream: Source | null = null;
-  readonly #onData = (chunk: Buffer | string): void => {
-    // Somebody else had the stream go on, as Node does with the pipes of a child that has exited.
-    if (!this.#flowing) this.#stream?.pause();
-    this.arrived(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-  };
-  readonly #onEnd = (): void => this.finish(null);
-  readonly #onClose = (): void => {
-    // Mostly closed by us: an error that nobody will read costs as much as an echo.
-    if (this.closed || this.ended) return;
-    const stream = this.#stream as Source;
-    this.finish(stream.readableEnded ? null : new SocketError('ECONNABORTED', 'the stream was closed before its end'));
-  };
+  #listeners = SHARED;
 
   constructor(what: string) {
     this.side = new Side(what);
@@ -87,15 +98,18 @@ export class Reader {
   /** Read from `stream`. `data` false: its bytes come through arrived() instead of events. */
   attach(stream: Source, data: boolean): void {
     this.#stream = stream;
+    if (stream[READER] === undefined) stream[READER] = this;
+    else this.#listeners = listenersOf(() => this);
+    const listeners = this.#listeners;
     // Nobody pushes into a socket but Node, from its event loop.
     this.#clean = stream instanceof NodeSocket;
     if (data) {
       // Paused before, so that the listener starts nothing (N2).
       stream.pause();
-      stream.on('data', this.#onData);
+      stream.on('data', listeners.data);
     }
-    stream.on('end', this.#onEnd);
-    stream.on('close', this.#onClose);
+    stream.on('end', listeners.end);
+    stream.on('close', listeners.close);
     if (stream.readableEnded) this.ended = true;
   }
 
@@ -104,13 +118,30 @@ export class Reader {
     const stream = this.#stream;
     if (stream === null) return;
     this.#stream = null;
-    stream.off('data', this.#onData);
-    stream.off('end', this.#onEnd);
-    stream.off('close', this.#onClose);
+    const listeners = this.#listeners;
+    stream.off('data', listeners.data);
+    stream.off('end', listeners.end);
+    stream.off('close', listeners.close);
+    if (listeners === SHARED) stream[READER] = undefined;
     if (this.#flowing) stream.pause();
     this.#flowing = false;
     if (this.#size > 0 && !stream.destroyed) stream.unshift(this.#takeAll());
     this.drop();
+  }
+
+  /** @internal The stream gave bytes. */
+  $data(chunk: Buffer | string): void {
+    // Somebody else had the stream go on, as Node does with the pipes of a child that has exited.
+    if (!this.#flowing) this.#stream?.pause();
+    this.arrived(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+  }
+
+  /** @internal The stream is closed. */
+  $close(): void {
+    // Mostly closed by us: an error that nobody will read costs as much as an echo.
+    if (this.closed || this.ended) return;
+    const stream = this.#stream as Source;
+    this.finish(stream.readableEnded ? null : new SocketError('ECONNABORTED', 'the stream was closed before its end'));
   }
 
   /** Bytes that can be taken without waiting. */

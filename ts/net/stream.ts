@@ -235,6 +235,7 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
     const timeout = timeoutOf('write(options)', options);
     const writer = this.#writing('write');
     const bytes = this.#encode(data, 'write(data)');
+    if (this.#buffering === 0 && timeout === undefined) return writer.all(bytes);
     if (this.#buffering === 0) return new Send(writer, bytes, false, timeout);
     return new Collected(this, typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes), timeout);
   }

@@ -8,8 +8,9 @@
 // no callback is made. Else an empty write is queued behind as a marker; its callback is the moment.
 
 import { Buffer } from 'node:buffer';
+import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
-import { SingleUse } from '../hub/operation.ts';
+import { Operation, reused } from '../hub/operation.ts';
 import { expired } from '../limit.ts';
 import { type Limit, Timeout } from '../timeout.ts';
 import { badDescriptor, closedError, fromNode, SocketError, SocketTimeout, wouldBlock } from './errors.ts';
@@ -18,6 +19,8 @@ import { Side } from './side.ts';
 
 /** W2 */
 const CHUNK = 256 * 1024;
+
+const WRITER: unique symbol = Symbol('gevent.writer');
 
 /** What of Node's stream is used here. */
 export interface Sink {
@@ -29,6 +32,8 @@ export interface Sink {
   readonly writableNeedDrain: boolean;
   readonly errored: Error | null;
   readonly destroyed: boolean;
+  /** Who writes to it by the listeners that all share. */
+  [WRITER]?: Writer | undefined;
 }
 
 /** When bytes count as sent. */
@@ -43,6 +48,21 @@ export const Sent = {
 export type Sent = (typeof Sent)[keyof typeof Sent];
 
 const gone = (): SocketError => new SocketError('EPIPE', 'write: EPIPE: the stream was closed');
+
+/** What listens to a stream for a writer. */
+function listenersOf(writer: (stream: Sink) => Writer) {
+  return {
+    drain(this: Sink): void {
+      writer(this).$flushed();
+    },
+    close(this: Sink): void {
+      writer(this).$close();
+    },
+  };
+}
+
+/** For all streams that one writer writes to, as nearly all are. */
+const SHARED = listenersOf((stream) => stream[WRITER] as Writer);
 
 export class Writer {
   readonly side: Side;
@@ -62,17 +82,11 @@ export class Writer {
   #marked = false;
   #dirty = false;
   #op: Send | null = null;
+  /** One that is over and may be used again: see `all`. */
+  #spare: Send | null = null;
   #shut = false;
-  readonly #onFlushed = (error?: Error | null): void => {
-    this.#marked = false;
-    if (error) return this.fail(fromNode(error));
-    this.#flushed();
-  };
-  readonly #onDrain = (): void => this.#flushed();
-  readonly #onClose = (): void => {
-    if (this.closed || this.error !== null) return;
-    this.fail(gone());
-  };
+  #onFlushed: ((error?: Error | null) => void) | null = null;
+  #listeners = SHARED;
 
   constructor(what: string) {
     this.side = new Side(what);
@@ -81,8 +95,10 @@ export class Writer {
   attach(stream: Sink, sent: Sent): void {
     this.#stream = stream;
     this.#sent = sent;
-    if (sent === Sent.DRAINED) stream.on('drain', this.#onDrain);
-    stream.on('close', this.#onClose);
+    if (stream[WRITER] === undefined) stream[WRITER] = this;
+    else this.#listeners = listenersOf(() => this);
+    if (sent === Sent.DRAINED) stream.on('drain', this.#listeners.drain);
+    stream.on('close', this.#listeners.close);
   }
 
   /** Leave the stream to somebody else. */
@@ -90,8 +106,26 @@ export class Writer {
     const stream = this.#stream;
     if (stream === null) return;
     this.#stream = null;
-    stream.off('drain', this.#onDrain);
-    stream.off('close', this.#onClose);
+    const listeners = this.#listeners;
+    stream.off('drain', listeners.drain);
+    stream.off('close', listeners.close);
+    if (listeners === SHARED) stream[WRITER] = undefined;
+  }
+
+  /** What Node calls when a write is over; few writers need it. */
+  get #flushedCallback(): (error?: Error | null) => void {
+    this.#onFlushed ??= (error) => {
+      this.#marked = false;
+      if (error) this.fail(fromNode(error));
+      else this.$flushed();
+    };
+    return this.#onFlushed;
+  }
+
+  /** @internal The stream is closed. */
+  $close(): void {
+    if (this.closed || this.error !== null) return;
+    this.fail(gone());
   }
 
   /** Bytes that are neither with the kernel nor refused. */
@@ -112,8 +146,9 @@ export class Writer {
   /** Hand bytes over. Throws if the stream refused them at once. */
   put(bytes: Uint8Array | string): void {
     const stream = this.#stream as Sink;
-    if (this.#sent === Sent.CALLED) stream.write(bytes, this.#onFlushed);
-    else stream.write(bytes);
+    const more = this.#sent === Sent.CALLED ? stream.write(bytes, this.#flushedCallback) : stream.write(bytes);
+    // Never true of a stream that has failed or is destroyed.
+    if (more) return;
     if (stream.errored !== null || stream.destroyed) {
       // One that is destroyed drops what it is given without a word; its `close` is on its way.
       this.error ??= stream.errored === null ? gone() : fromNode(stream.errored);
@@ -140,10 +175,11 @@ export class Writer {
     const stream = this.#stream;
     if (stream === null || this.#sent !== Sent.MARKED || this.#marked || this.ended) return;
     this.#marked = true;
-    stream.write(EMPTY, this.#onFlushed);
+    stream.write(EMPTY, this.#flushedCallback);
   }
 
-  #flushed(): void {
+  /** @internal What was handed over may be sent. */
+  $flushed(): void {
     const stream = this.#stream;
     if (stream === null || this.#busy(stream)) return;
     const op = this.#op;
@@ -175,6 +211,20 @@ export class Writer {
     this.side.wake();
     this.side.changed();
     this.#stream.end();
+  }
+
+  /** A send of all of `bytes`, without a limit of its own. Most are over at once and are used for the next. */
+  all(bytes: Uint8Array | string): Send {
+    const spare = this.#spare;
+    if (spare === null || debugging) return new Send(this, bytes, false, undefined);
+    this.#spare = null;
+    spare.$again(bytes);
+    return spare;
+  }
+
+  /** That one is over. */
+  over(op: Send): void {
+    this.#spare = op;
   }
 
   /** Refuse a send that cannot be. */
@@ -220,13 +270,15 @@ export function toBytes(data: Data, where: string): Uint8Array | string {
 }
 
 /** Send bytes: all of them, or (`part`) as many as go at once. Gives how many. */
-export class Send extends SingleUse<number> {
+export class Send extends Operation<number> {
   readonly #writer: Writer;
-  readonly #bytes: Uint8Array | string;
-  readonly #length: number;
+  #bytes: Uint8Array | string;
+  #length: number;
   readonly #part: boolean;
   #limit: Limit | undefined;
   #given = 0;
+  #used = false;
+  #parked = false;
   #done = false;
 
   constructor(writer: Writer, bytes: Uint8Array | string, part: boolean, limit: Limit | undefined) {
@@ -246,14 +298,17 @@ export class Send extends SingleUse<number> {
   begin(hub: Hub, slot: number): boolean {
     const writer = this.#writer;
     writer.check('send');
-    this.use();
+    if (this.#used) throw reused(this);
+    this.#used = true;
     if (this.#length === 0) {
       this.#done = true;
       return true;
     }
-    const ms = msOf(this.#limit, writer.limitMs, 'send(timeout)');
+    const limit = this.#limit;
+    const ms = limit === undefined ? writer.limitMs : msOf(limit, null, 'send(timeout)');
     if (ms === 0) return this.#atOnce(writer);
     if (this.#pump(writer)) return true;
+    this.#parked = true;
     writer.wait(hub, slot, ms, this);
     return false;
   }
@@ -261,6 +316,14 @@ export class Send extends SingleUse<number> {
   /** @internal Another limit, before it is consumed. */
   $limit(limit: Limit): void {
     this.#limit = limit;
+  }
+
+  /** @internal Over, it sends something else. */
+  $again(bytes: Uint8Array | string): void {
+    this.#bytes = bytes;
+    this.#length = typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length;
+    this.#given = 0;
+    this.#used = this.#parked = this.#done = false;
   }
 
   /** Hand over until something has to be waited for; true when all is sent. */
@@ -314,11 +377,19 @@ export class Send extends SingleUse<number> {
 
   complete(hub: Hub, slot: number): number {
     const writer = this.#writer;
-    const late = writer.leave(hub, slot);
-    if (this.#done) return this.#given;
+    const late = this.#parked && writer.leave(hub, slot);
+    const given = this.#given;
+    if (this.#done) {
+      if (!this.#part && this.#limit === undefined) {
+        // Not held any longer than the send.
+        this.#bytes = '';
+        writer.over(this);
+      }
+      return given;
+    }
     writer.verdict();
     if (late) throw this.#limit instanceof Timeout ? expired(hub, this.#limit) : new SocketTimeout(writer.late);
-    return this.#given;
+    return given;
   }
 
   override abandon(hub: Hub, slot: number): void {

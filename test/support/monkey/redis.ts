@@ -58,7 +58,8 @@ function* main() {
   }
   note('in step again', yield* blocking.echo('yes'));
 
-  // 50 of 100 are killed while all of them wait for answers; the others get theirs.
+  // 50 of 100 are killed while all of them wait for answers, which take their time; the others get theirs.
+  yield* redis.client('PAUSE', 100);
   const greenlets = Array.from({ length: 100 }, (_, i) =>
     spawn(function* () {
       return (yield* redis.echo(String(i))) === String(i);

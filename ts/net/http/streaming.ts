@@ -3,9 +3,11 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe } from '../../core/clock.ts';
+import { ForeignWait } from '../../foreign.ts';
 import { Framed } from '../../framed.ts';
+import type { Hub } from '../../hub/hub.ts';
 import type { Operation } from '../../hub/operation.ts';
-import type { Park } from '../../hub/protocol.ts';
+import { isBody, type Park } from '../../hub/protocol.ts';
 import { settle } from '../../unwind.ts';
 import { EmitterWait } from '../emitter.ts';
 import { ConnectionClosed } from './errors.ts';
@@ -21,19 +23,50 @@ export function write(outgoing: ServerResponse, chunk: string | Uint8Array): Ope
   if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
     throw new TypeError(`write(response, chunk): expected a string or bytes, got ${describe(chunk)}`);
   }
-  const what = 'write of an HTTP body, until the client has read';
-  return new EmitterWait({
-    what,
-    emitter: outgoing,
-    events: ['drain', 'close'],
-    begin() {
-      if (outgoing.destroyed || outgoing.writableEnded) throw new ConnectionClosed('write of an HTTP body');
-      return outgoing.write(chunk);
-    },
-    end() {
-      if (outgoing.destroyed) throw new ConnectionClosed('write of an HTTP body');
-    },
-  });
+  return new BodyWrite(outgoing, chunk);
+}
+
+const WRITE = 'write of an HTTP body';
+
+/** Mostly over at once: listeners are made only where the client is slow. */
+class BodyWrite extends ForeignWait<void> {
+  readonly #outgoing: ServerResponse;
+  readonly #chunk: string | Uint8Array;
+  #listener: (() => void) | null = null;
+
+  constructor(outgoing: ServerResponse, chunk: string | Uint8Array) {
+    super();
+    this.#outgoing = outgoing;
+    this.#chunk = chunk;
+  }
+
+  describe(): string {
+    return `${WRITE}, until the client has read`;
+  }
+
+  begin(hub: Hub, slot: number): boolean {
+    this.use();
+    const outgoing = this.#outgoing;
+    if (outgoing.destroyed || outgoing.writableEnded) throw new ConnectionClosed(WRITE);
+    if (outgoing.write(this.#chunk)) return true;
+    this.wait(hub, slot, null);
+    const listener = (): void => this.happened();
+    this.#listener = listener;
+    outgoing.on('drain', listener);
+    outgoing.on('close', listener);
+    return false;
+  }
+
+  protected override ended(): void {
+    const listener = this.#listener as () => void;
+    this.#outgoing.off('drain', listener);
+    this.#outgoing.off('close', listener);
+  }
+
+  complete(hub: Hub): void {
+    this.unwait(hub);
+    if (this.#outgoing.destroyed) throw new ConnectionClosed(WRITE);
+  }
 }
 
 /** What a streamed body is written to. */
@@ -135,7 +168,9 @@ export function isStreamed(value: unknown): value is Streamed {
 export function* runStreamed(outgoing: ServerResponse, body: Streamed): Generator<Park, void, any> {
   // Sent now: a client of an event stream waits for it.
   outgoing.flushHeaders();
-  yield* settle(body.run(outgoing));
+  const given = body.run(outgoing);
+  // A frame of its own: each write that waits would come down through all who called it else.
+  yield* isBody(given) ? new Framed('streamed HTTP body', () => given) : settle(given);
   outgoing.end();
 }
 
