@@ -152,8 +152,10 @@ export class Channel<T = any> extends Rowed {
     const hub = this.$hub;
     const putter = hub === null || this.$row === NIL ? NIL : firstPutter(hub, this.$row);
     if (hub === null || putter === NIL) throw new Empty('Channel.get: nobody waits to put');
-    const item = hub.cargo[putter] as T;
-    hub.cargo[putter] = TAKEN;
+    let item = hub.cargo[putter] as T;
+    const theirs = item === undefined ? hub.shared?.itemOf(this.$row, putter) : undefined;
+    if (theirs === undefined) hub.cargo[putter] = TAKEN;
+    else item = theirs as T;
     hub.core.leave(putter);
     hub.core.ready(putter);
     this.$kick();
@@ -221,6 +223,10 @@ export class Channel<T = any> extends Rowed {
     const { cargo } = hub;
     const partner = hub.core.partner();
     const item = cargo[partner] as T;
+    if (item === undefined && hub.shared !== null) {
+      const theirs = hub.shared.itemOf(this.$row, partner);
+      if (theirs !== undefined) return theirs as T;
+    }
     cargo[partner] = undefined;
     return item;
   }

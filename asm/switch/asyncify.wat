@@ -41,6 +41,9 @@
   (import "waits" "acquire" (func $acquire (param i32 i32 f64) (result i32)))
   (import "waits" "wait" (func $wait (param i32 i32 f64) (result i32)))
   (import "waits" "marked" (func $marked (param i32) (result i32)))
+  (import "waits" "put" (func $put (param i32 i32 f64 f64) (result i32)))
+  (import "waits" "get" (func $get (param i32 i32 i32 f64) (result i32)))
+  (import "waits" "unmark" (func $unmark (param i32)))
   (import "waits" "done" (func $done (param i32) (result i32)))
   (import "waits" "notified" (func $notified (param i32) (result i32)))
   (export "core" (memory $core))
@@ -369,9 +372,10 @@
     (if (i32.eqz (call $marked (global.get $cur))) (then (return (i32.const -1000))))
     ;; `probe` asks what unwinding costs.
     (if (i32.eq (global.get $throwing) (i32.const 2)) (then (call $unwind) (return (i32.const -1001))))
-    (local.set $result (call $done (global.get $cur)))
-    (call $back)
-    (local.get $result))
+    ;; One that is to be raised in gets nothing.
+    (if (global.get $throwing) (then (call $unmark (global.get $cur)) (call $back)))
+    (global.set $state (i32.const 0))
+    (call $done (global.get $cur)))
 
   (func $leaving (param $result i32) (result i32)
     (if (i32.ne (local.get $result) (i32.const -1001)) (then (return (local.get $result))))
@@ -383,6 +387,14 @@
   (func (export "semaphore_acquire") (param $instance i32) (param $handle i32) (param $timeout f64) (result i32)
     (if (global.get $state) (then (return (call $returned))))
     (call $leaving (call $acquire (local.get $instance) (local.get $handle) (local.get $timeout))))
+
+  (func (export "channel_put") (param $instance i32) (param $handle i32) (param $item f64) (param $timeout f64) (result i32)
+    (if (global.get $state) (then (return (call $returned))))
+    (call $leaving (call $put (local.get $instance) (local.get $handle) (local.get $item) (local.get $timeout))))
+
+  (func (export "channel_get") (param $instance i32) (param $handle i32) (param $out i32) (param $timeout f64) (result i32)
+    (if (global.get $state) (then (return (call $returned))))
+    (call $leaving (call $get (local.get $instance) (local.get $handle) (local.get $out) (local.get $timeout))))
 
   (func (export "event_wait") (param $instance i32) (param $handle i32) (param $timeout f64) (result i32)
     (if (global.get $state) (then (return (call $returned))))

@@ -27,6 +27,9 @@
   (import "js" "unstack" (func $unstack))
   (import "waits" "acquire" (func $acquire (param i32 i32 f64) (result i32)))
   (import "waits" "wait" (func $wait (param i32 i32 f64) (result i32)))
+  (import "waits" "put" (func $put (param i32 i32 f64 f64) (result i32)))
+  (import "waits" "get" (func $get (param i32 i32 i32 f64) (result i32)))
+  (import "waits" "unmark" (func $unmark (param i32)))
   (import "waits" "done" (func $done (param i32) (result i32)))
   (import "waits" "notified" (func $notified (param i32) (result i32)))
   (export "memory" (memory $core))                         ;; for waits.wat and asm/waits
@@ -285,12 +288,18 @@
     (if (i32.ne (local.get $result) (i32.const -1001)) (then (return (local.get $result))))
     (global.set $why (i32.const 1))
     (suspend $pause)
-    (local.set $result (call $done (global.get $cur)))
-    (call $raised)
-    (local.get $result))
+    ;; One that is to be raised in gets nothing.
+    (if (global.get $throwing) (then (call $unmark (global.get $cur)) (call $raised)))
+    (call $done (global.get $cur)))
 
   (func (export "semaphore_acquire") (param $instance i32) (param $handle i32) (param $timeout f64) (result i32)
     (call $waited (call $acquire (local.get $instance) (local.get $handle) (local.get $timeout))))
+
+  (func (export "channel_put") (param $instance i32) (param $handle i32) (param $item f64) (param $timeout f64) (result i32)
+    (call $waited (call $put (local.get $instance) (local.get $handle) (local.get $item) (local.get $timeout))))
+
+  (func (export "channel_get") (param $instance i32) (param $handle i32) (param $out i32) (param $timeout f64) (result i32)
+    (call $waited (call $get (local.get $instance) (local.get $handle) (local.get $out) (local.get $timeout))))
 
   (func (export "event_wait") (param $instance i32) (param $handle i32) (param $timeout f64) (result i32)
     (call $waited (call $wait (local.get $instance) (local.get $handle) (local.get $timeout))))

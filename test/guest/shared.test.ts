@@ -4,6 +4,8 @@
 
 import { expect, test } from 'vitest';
 import { Event } from '../../ts/event.ts';
+import type { NativeEngine } from '../../ts/guest/engine.ts';
+import { liftOf } from '../../ts/guest/engines.ts';
 import { bundle, load } from '../../ts/guest/guest.ts';
 import { type Greenlet, GreenletExit, sleep, spawn } from '../../ts/index.ts';
 import { Semaphore } from '../../ts/lock.ts';
@@ -18,12 +20,18 @@ class OtherSemaphore extends Semaphore {}
 class OtherEvent extends Event {}
 class OtherChannel extends Channel<number> {}
 
-type Where = (typeof BACKENDS)[number] | 'bundled';
-const ALL: readonly Where[] = [...BACKENDS, ...BUNDLED];
+type Where = (typeof BACKENDS)[number] | 'bundled' | 'lifted';
+const LIFTED = BACKENDS.includes('wasmfx') && BACKENDS.includes('asyncify') ? (['lifted'] as const) : [];
+const ALL: readonly Where[] = [...BACKENDS, ...BUNDLED, ...LIFTED];
 
 let bundled: Promise<Uint8Array<ArrayBuffer>> | undefined;
 
 const program = async (where: Where, imports = {}) => {
+  if (where === 'lifted') {
+    const p = await load(BYTES, { backend: 'asyncify', imports });
+    liftOf(p.instance.engine as NativeEngine, p.limits).eager = true;
+    return p;
+  }
   if (where !== 'bundled') return load(BYTES, { backend: where, imports });
   bundled ??= bundle(BYTES, { blocking: [] });
   return load(await bundled, { imports });

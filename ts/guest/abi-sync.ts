@@ -23,8 +23,12 @@ const isClosable = (it: object): it is Queue => it instanceof Queue;
 const isLock = (it: object): it is Semaphore | RLock => it instanceof Semaphore || it instanceof RLock;
 const isEvent = (it: object): it is Event => it instanceof Event;
 
-const items = (instance: Instance, handle: number): Items =>
-  instance.handles.get(handle, isItems, 'a channel or a queue');
+const items = (instance: Instance, handle: number, waits = false): Items => {
+  const it = instance.handles.get(handle, isItems, 'a channel or a queue');
+  if (waits && it.constructor === Channel) instance.$share(handle, it as Channel, 0, true);
+  return it;
+};
+
 // What is of our own classes, not of one derived from them, guest code may reach by itself from then on.
 const event = (instance: Instance, handle: number, waits = false): Event => {
   const it = instance.handles.get(handle, isEvent, 'an event');
@@ -59,7 +63,7 @@ function put(into: Items, item: unknown, limit: number | null): Operation<unknow
 }
 
 /** Refuse what a guest cannot have. The item is gone then: whoever put it did not mean it for guests. */
-function numberOf(item: unknown, from: Items): number {
+export function numberOf(item: unknown, from: Items): number {
   if (typeof item === 'number' || typeof item === 'boolean') return Number(item);
   throw new TypeError(`channel_get: expected a number from ${from}, got ${typeof item}`);
 }
@@ -84,16 +88,16 @@ const caller = (): object => {
 export const SYNC: readonly [string, Builtin][] = [
   // ---- channels and queues ------------------------------------------------------------------------------------------
   ['channel_new', plain('>i', (instance) => () => instance.handles.of(new Channel()))],
-  [
+  native(
     'channel_put',
     blocks('idd>i', (instance) => (handle: number, item: number, timeout: number) => {
-      return put(items(instance, handle), item, limitOf(timeout, 'channel_put'));
+      return put(items(instance, handle, true), item, limitOf(timeout, 'channel_put'));
     }),
-  ],
-  [
+  ),
+  native(
     'channel_get',
     blocks('iid>i', (instance) => (handle: number, out: number, timeout: number) => {
-      const from = items(instance, handle);
+      const from = items(instance, handle, true);
       const limit = limitOf(timeout, 'channel_get');
       viewOf(instance, out, 8);
       const op = () => (limit === null ? from.get() : from.get({ timeout: limit }));
@@ -104,7 +108,8 @@ export const SYNC: readonly [string, Builtin][] = [
       };
       return new Answer(op, told, endedGet(from, told));
     }),
-  ],
+    1,
+  ),
   [
     'channel_end',
     blocks('id>i', (instance) => (handle: number, timeout: number) => {

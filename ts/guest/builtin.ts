@@ -13,6 +13,8 @@ export interface Builtin {
   readonly make: Make;
   /** The engine may do it by itself: its function of this name, if the object that the first parameter names is shared. */
   readonly native?: string;
+  /** Which parameter says where the guest wants the number that the engine has got for it. */
+  readonly out?: number;
 }
 
 /** `'id>i'`: an i32 and an f64 give an i32. */
@@ -31,8 +33,8 @@ export const plain = builtin('plain');
 export const blocks = builtin('blocking');
 
 /** One that the engine does by itself, once the object was shared. Its results are a number, or none. */
-export function native(name: string, { signature, kind, make }: Builtin): [string, Builtin] {
-  return [name, { signature, kind, make, native: name }];
+export function native(name: string, { signature, kind, make }: Builtin, out?: number): [string, Builtin] {
+  return [name, { signature, kind, make, native: name, ...(out === undefined ? {} : { out }) }];
 }
 
 /** A guest's limit as ours: null for none. */

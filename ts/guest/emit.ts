@@ -144,6 +144,8 @@ export const op = {
   sub: [0x6b],
   shl: [0x74],
   eqz: [0x45],
+  gtU: [0x4b],
+  and: [0x71],
   eq: [0x46],
   ne: [0x47],
   /** Without a result. */
@@ -172,6 +174,10 @@ export const op = {
     const [code, align] = ACCESS[type];
     return [code, align, ...leb(offset)];
   },
+  /** Of a memory, in pages. */
+  size: (memory: number): number[] => [0x3f, ...leb(memory)],
+  /** An f64, wherever it lies, in any of the memories. */
+  storeF64: (memory: number): number[] => [0x39, 0x40, ...leb(memory), 0],
   store(type: number, offset: number): number[] {
     const [code, align] = ACCESS[type];
     return [code + STORE_BEHIND_LOAD, align, ...leb(offset)];

@@ -23,7 +23,7 @@ import { fromGuest, GuestError } from './errors.ts';
 import { GuestGreenlet } from './guest-greenlet.ts';
 import type { Instance } from './instance.ts';
 import { LEAVE, Lift } from './lift.ts';
-import { Cells, MARKS } from './sharing.ts';
+import { Cells, MARKS, received } from './sharing.ts';
 import { ARGUMENTS, type Switching } from './shims.ts';
 import { giveStack, noStack, takeStack } from './stacks.ts';
 
@@ -50,6 +50,7 @@ export interface EngineExports {
   readonly frames: WebAssembly.Memory;
   readonly records: WebAssembly.Memory;
   readonly marks: WebAssembly.Memory;
+  readonly over: WebAssembly.Global;
   readonly entries: WebAssembly.Table;
   readonly refs: WebAssembly.Table;
   readonly cur: WebAssembly.Global;
@@ -134,6 +135,7 @@ export class NativeEngine implements Engine, Fires<Hub> {
       },
       deep: (slot: number, used: number) => this.#lift?.deep(slot, used),
       limit: (slot: number, seconds: number) => hub.arm(slot, toWaitMs(seconds, 'timeout'), Priority.LATE),
+      received: (slot: number, row: number) => received(this, slot, row),
       raise: (slot: number) => {
         throw this.#errorOf(hub.owners[slot] as GuestGreenlet);
       },
@@ -290,8 +292,9 @@ export class NativeEngine implements Engine, Fires<Hub> {
     return Fired.DONE;
   }
 
-  #go(slot: number, alone: boolean): void {
+  #go(slot: number, only: boolean): void {
     const { hub, exports } = this;
+    const alone = only || hub.single;
     hub.cur = slot;
     const budget = hub.core.words[BUDGET];
     let ended: number;

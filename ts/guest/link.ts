@@ -14,7 +14,7 @@ import type { Instance } from './instance.ts';
 import type { JspiEngine } from './jspi.ts';
 import { missing, type Plan, planImports, type Shimmed } from './plan.ts';
 import type { Program } from './program.ts';
-import { OURS } from './rewrite.ts';
+import { OUR, OURS } from './rewrite.ts';
 import { SpawnEntry } from './spawn-entry.ts';
 
 type Values = Record<string, any>;
@@ -59,7 +59,7 @@ export function linkNative(instance: Instance, engine: NativeEngine, given: Impo
     }
     raw = instantiate(program, linked);
     if (doors !== null) {
-      const own = { ...SpawnEntry.globals(spawning), sp: raw[program.stackPointer as string] };
+      const own = { ...SpawnEntry.globals(spawning), sp: raw[program.stackPointer as string], memory: memoryOf(raw) };
       doors.open(shimsOf('behind', plan, engine, instance, own));
     }
     spawning?.open(raw, instance);
@@ -89,7 +89,8 @@ export function linkBundled(instance: Instance, given: Imports): Linked {
     throw notInstantiated(program.name, error);
   }
   const spawning = spawns(plan.behind) ? new SpawnEntry(engine, instance) : null;
-  doors.open(shimsOf('behind', plan, engine, instance, SpawnEntry.globals(spawning)));
+  const own = { ...SpawnEntry.globals(spawning), memory: memoryOf(engine.raw) };
+  doors.open(shimsOf('behind', plan, engine, instance, own));
   spawning?.open(engine.raw, instance);
   return { engine, raw: engine.raw, spawning };
 }
@@ -162,7 +163,7 @@ function shimsOf(
   plan: Plan,
   engine: NativeEngine,
   instance: Instance,
-  own: Record<string, WebAssembly.Global>,
+  own: Values,
 ): Values {
   const called: Values = {};
   plan[which].forEach(({ key, shim, value }, i) => {
@@ -174,9 +175,23 @@ function shimsOf(
       called[`complete${i}`] = engine.completer();
     }
   });
-  const serial = new WebAssembly.Global({ value: 'i32' }, instance.$serial);
-  const imports = { e: engine.exports as unknown as Values, j: called, i: { ...own, serial } };
-  return new WebAssembly.Instance(instance.program.shimModule(which, plan), imports).exports;
+  const e = engine.exports as unknown as Values;
+  const module = instance.program.shimModule(which, plan);
+  const made = (serial: number, more: Values) => {
+    const i = { ...own, ...more, serial: new WebAssembly.Global({ value: 'i32' }, serial) };
+    return new WebAssembly.Instance(module, { e, j: called, i }).exports;
+  };
+  try {
+    return made(instance.$serial, {});
+  } catch (error) {
+    if (!(error instanceof WebAssembly.LinkError) || !('memory' in own)) throw error;
+    // A memory that is shared, or of 64 bits, or none: JavaScript stores what it is to get. No cell is of number 0.
+    return made(0, { memory: new WebAssembly.Memory({ initial: 0 }) });
+  }
+}
+
+function memoryOf(raw: Values): unknown {
+  return raw.memory ?? raw[OUR.memory];
 }
 
 function spawns(shims: readonly Shimmed[]): boolean {

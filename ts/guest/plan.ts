@@ -28,7 +28,7 @@ export interface Plan {
   readonly functions: Readonly<Record<string, unknown>>;
   /** Shims that are there before the instance, */
   readonly before: readonly Shimmed[];
-  /** and those that need something of the instance: its shadow stack pointer, or the engine in it. */
+  /** and those that need something of the instance: its shadow stack pointer, its memory, or the engine in it. */
   readonly behind: readonly Shimmed[];
 }
 
@@ -51,7 +51,8 @@ export function planImports(program: Program, given: Imports, instance: Instance
     );
   };
   const add = (key: string, shim: ShimOf, value: ImportValue | null) => {
-    const isLate = program.bundled || (late && (shim.kind === 'blocking' || shim.kind === 'engine'));
+    const stores = shim.kind === 'blocking' && shim.out !== undefined;
+    const isLate = program.bundled || stores || (late && (shim.kind === 'blocking' || shim.kind === 'engine'));
     (isLate ? behind : before).push({ key, shim, value });
   };
   const mayHaveStack = backend === 'wasmfx' || (instance.$lifts && early());
@@ -94,7 +95,8 @@ export function planImports(program: Program, given: Imports, instance: Instance
       else if (builtin.kind === 'plain') add(key, { kind: 'plain', signature, ...its }, fn);
       else {
         mayBlock(key);
-        add(key, { kind: 'blocking', signature, ...its }, new Blocking(fn));
+        const out = builtin.out === undefined ? {} : { out: builtin.out };
+        add(key, { kind: 'blocking', signature, ...its, ...out }, new Blocking(fn));
       }
     }
   }

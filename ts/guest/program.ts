@@ -177,7 +177,7 @@ export class Program {
           ? emitTrampolines(signatures)
           : which === 'early'
             ? emitEarly(signatures)
-            : emitShims(shims, switching, which === 'behind' && !this.bundled);
+            : emitShims(shims, switching, which === 'behind' && switching === 'wasmfx' && this.stackPointer !== null);
       this.#shims.set(key, (module = new WebAssembly.Module(bytes)));
     }
     return module;

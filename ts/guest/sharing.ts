@@ -2,11 +2,16 @@
 // asm/switch/waits.wat has the layout. A cell is a memory of what was found out here, no more: what is not in it is asked for here, and what
 // takes its place there is found out again.
 //
+// An item that a guest waits with on a channel lies in its mark; JavaScript that gets it asks here.
+//
 // K1  a cell's row is alive, and the object's that the handle names
 
+import type { Channel } from '../channel.ts';
 import { active } from '../hub/current.ts';
 import type { SharedRows } from '../hub/hub.ts';
 import type { Rowed } from '../hub/waitable.ts';
+import { END } from '../iteration.ts';
+import { numberOf } from './abi-sync.ts';
 import type { NativeEngine } from './engine.ts';
 
 const CELLS = 4096;
@@ -15,6 +20,9 @@ const [INSTANCE, HANDLE, ROW, BITS] = [0, 1, 2, 3];
 
 /** Where marks begin, behind the cells, in bytes; 16 for each slot. */
 export const MARKS = 67584;
+
+/** The lower bits of a mark: it puts. */
+const PUTS = 4;
 
 const indexOf = (instance: number, handle: number) => ((handle + Math.imul(instance, 61)) & (CELLS - 1)) * CELL_WORDS;
 
@@ -29,10 +37,12 @@ export function nextSerial(): number {
 export class Cells {
   readonly #engine: NativeEngine;
   readonly #rows: RowsOfGuests;
+  #marks: DataView;
 
   constructor(engine: NativeEngine) {
     this.#engine = engine;
     const { hub } = engine;
+    this.#marks = new DataView(engine.exports.marks.buffer);
     hub.shared ??= new RowsOfGuests();
     this.#rows = hub.shared as RowsOfGuests;
   }
@@ -68,6 +78,15 @@ export class Cells {
     else for (let at = 0; at < words.length; at += CELL_WORDS) empty(at);
   }
 
+  /** What a guest of this engine waits with on a channel; undefined: it does not, not without JavaScript. */
+  itemOf(slot: number): number | undefined {
+    if (!this.#engine.owns(slot)) return undefined;
+    const { buffer } = this.#engine.exports.marks;
+    if (this.#marks.buffer !== buffer) this.#marks = new DataView(buffer);
+    const at = MARKS + 16 * slot;
+    return (this.#marks.getInt32(at, true) & 7) === PUTS ? this.#marks.getFloat64(at + 8, true) : undefined;
+  }
+
   /** The row is given back. */
   gone(row: number, at: number): void {
     const words = this.#words;
@@ -89,8 +108,25 @@ class RowsOfGuests implements SharedRows {
     return this.#places.has(row);
   }
 
+  itemOf(row: number, slot: number): number | undefined {
+    for (const [cells] of this.#places.get(row) ?? []) {
+      const item = cells.itemOf(slot);
+      if (item !== undefined) return item;
+    }
+    return undefined;
+  }
+
   gone(row: number): void {
     for (const [cells, at] of this.#places.get(row) ?? []) cells.gone(row, at);
     this.#places.delete(row);
   }
+}
+
+/** What a guest that waited without JavaScript was given by JavaScript on a channel. */
+export function received({ hub, exports }: NativeEngine, slot: number, row: number): number {
+  const channel = hub.rowOwners[row] as Channel;
+  const item: unknown = channel.$received(hub, slot);
+  if (item !== END) return numberOf(item, channel);
+  exports.over.value = 1;
+  return 0;
 }

@@ -37,6 +37,8 @@ export interface BlockingImport {
   readonly kind: 'blocking';
   readonly signature: Signature;
   readonly native?: string;
+  /** Its parameter that says where an f64 is to lie, which the engine has got. */
+  readonly out?: number;
 }
 
 /** A function of the engine that switches, for a guest whose shadow stack must be set back, or that wants results: noughts. */
@@ -93,8 +95,12 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
   const entry = m.importGlobal('i', 'entry', Type.I32, false);
   const number = m.importGlobal('i', 'number', Type.I32, false);
   const serial = m.importGlobal('i', 'serial', Type.I32, false);
+  const stores = shims.some((shim) => 'out' in shim && shim.out !== undefined);
+  const item = stores ? m.importGlobal('e', 'item', Type.F64, true) : -1;
+  const out = stores ? m.importGlobal('e', 'out', Type.I32, true) : -1;
   // Where the engine's record of the running guest has room for it.
   if (withStack) m.importMemory('e', 'records');
+  const memory = stores ? m.importMemory('i', 'memory') : -1;
   const keepStack = withStack
     ? [op.globalGet(cur), op.i32(4), op.shl, op.globalGet(sp), op.store(Type.I32, 4)].flat()
     : [];
@@ -102,6 +108,38 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
   // may ? cur : -2 - cur
   const who = [op.globalGet(cur), op.i32(-2), op.globalGet(cur), op.sub, op.globalGet(may), op.select].flat();
   const noMore = [...op.i32(0), ...op.globalSet(may)];
+
+  /** Ask the engine, and return what it gives, if it did it. */
+  const native = (i: number, shim: PlainImport | BlockingImport, given: number[], saved: number): number[] => {
+    const result = saved + 1;
+    const keeps = shim.kind === 'blocking' && withStack;
+    const where = shim.kind === 'blocking' ? shim.out : undefined;
+    const ask = [
+      ...(keeps ? [...keepStack, ...op.globalGet(sp), ...op.set(saved)] : []),
+      ...op.globalGet(serial),
+      ...given,
+      ...op.call(natives[i]),
+      ...op.set(result),
+      ...(keeps ? [...op.get(saved), ...op.globalSet(sp)] : []),
+    ];
+    const returned = shim.signature.results.length === 0 ? [] : op.get(result);
+    const done = (then: number[]) =>
+      [op.get(result), op.i32(SLOW), op.ne, op.if, then, returned, op.return, op.end].flat();
+    if (where === undefined) return [...ask, ...done([])];
+    // A pointer that is wrong is JavaScript's, before anybody waits. What the parameters are once it is back means nothing.
+    const wrong = [op.get(where), op.size(memory), op.i32(16), op.shl, op.i32(8), op.sub, op.gtU].flat();
+    const now = rewrites ? [...op.globalGet(state), ...op.eqz, ...op.and] : [];
+    const store = [
+      op.get(result),
+      op.eqz,
+      op.if,
+      op.globalGet(out),
+      op.globalGet(item),
+      op.storeF64(memory),
+      op.end,
+    ].flat();
+    return [...wrong, ...now, ...op.eqz, ...op.if, ...ask, ...done(store), ...op.end];
+  };
 
   shims.forEach((shim, i) => {
     if (shim.kind === 'spawn') {
@@ -119,22 +157,7 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
       m.func(String(i), shim.signature, [Type.I32], code);
       return;
     }
-    const tries =
-      shim.native === undefined
-        ? []
-        : [
-            ...(shim.kind === 'blocking' && withStack ? [...keepStack, ...op.globalGet(sp), ...op.set(saved)] : []),
-            [...op.globalGet(serial), ...given, ...op.call(natives[i]), ...op.tee(saved + 1)],
-            ...(shim.kind === 'blocking' && withStack ? [...op.get(saved), ...op.globalSet(sp)] : []),
-            [
-              ...op.i32(SLOW),
-              ...op.ne,
-              ...op.if,
-              ...(results.length === 0 ? [] : op.get(saved + 1)),
-              ...op.return,
-              ...op.end,
-            ],
-          ].flat();
+    const tries = shim.native === undefined ? [] : native(i, shim, given, saved);
     if (shim.kind === 'plain') {
       const code = [tries, op.globalGet(may), op.set(saved), who, noMore, given, op.call(begins[i])].flat();
       m.func(String(i), shim.signature, [Type.I32, Type.I32], [...code, ...op.get(saved), ...op.globalSet(may)]);

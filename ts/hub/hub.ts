@@ -150,6 +150,7 @@ export class Hub extends RawGreenlet {
 
   /** @internal Objects whose last waiter may have left: their rows go back when there is time. */
   readonly leftAlone: Rowed[] = [];
+  /** @internal A slot runs that is not the next of the ring: who runs it goes on with nobody else. */ single = false;
   /** @internal Rows that guests wait on without a word to anybody here. */ shared: SharedRows | null = null;
   /** @internal By slot: the item that a putter waits with on a channel. */ readonly cargo: unknown[] = [];
 
@@ -361,8 +362,10 @@ export class Hub extends RawGreenlet {
    * again or its promise is settled.
    */
   runNow(slot: number): void {
-    const { cur, aside } = this;
+    const { cur, aside, single } = this;
+    this.single = true;
     if (this.$fireSlot(slot)) this.settledMain = true;
+    this.single = single;
     this.cur = cur;
     this.aside = aside;
   }
@@ -700,7 +703,7 @@ export class Hub extends RawGreenlet {
       }
     } finally {
       this.handOver();
-      this.#draining = false;
+      this.#draining = this.single = false;
       this.cur = cur;
       this.aside = aside;
       setActive(before);
@@ -812,6 +815,7 @@ export class Hub extends RawGreenlet {
     if (core.nextDeadline() > now) return false;
     let settled = false;
     core.beginDue();
+    this.single = true;
     for (;;) {
       const slot = core.nextDue(now);
       if (slot === NIL) break;
@@ -824,6 +828,7 @@ export class Hub extends RawGreenlet {
       }
       if (this.$fireSlot(slot)) settled = true;
     }
+    this.single = false;
     this.settledMain = false;
     return settled;
   }
@@ -1285,6 +1290,8 @@ export interface RowOwner {
 /** Rows that are known elsewhere as well: who waits there may come and leave without a word. */
 export interface SharedRows {
   has(row: number): boolean;
+  /** What a putter on a channel waits with that is not in `cargo`; undefined: it is no such. */
+  itemOf(row: number, slot: number): unknown;
   /** It was given back. */
   gone(row: number): void;
 }
