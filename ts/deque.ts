@@ -79,16 +79,15 @@ export class Deque<T> {
     this.#spare = chunk;
   }
 
-  /** From the oldest to the newest. */
+  /** From the oldest to the newest, as they are at its beginning: others may take and add items meanwhile, and chunks come back. */
   *[Symbol.iterator](): Iterator<T> {
-    let chunk = this.#first;
+    const items: T[] = [];
     let at = this.#head;
-    for (let left = this.#size; left > 0; --left) {
-      if (at === chunk.cells.length) {
-        chunk = chunk.next as Chunk<T>;
-        at = 0;
-      }
-      yield chunk.cells[at++] as T;
+    for (let chunk: Chunk<T> | null = this.#first; items.length < this.#size; chunk = (chunk as Chunk<T>).next) {
+      const { cells } = chunk as Chunk<T>;
+      while (at < cells.length && items.length < this.#size) items.push(cells[at++] as T);
+      at = 0;
     }
+    yield* items;
   }
 }

@@ -699,6 +699,18 @@ describe.each(CORES.flatMap((core) => [true, false].map((debug) => [core, debug]
         expect(new Deque().shift()).toBe(undefined);
       });
 
+      test('who looks through a deque sees what was there when he began, whatever is taken and added meanwhile', () => {
+        const deque = new Deque<number>();
+        for (let i = 0; i < 30; ++i) deque.push(i);
+        const seen: number[] = [];
+        for (const item of deque) {
+          seen.push(item);
+          for (let i = 0; i < 3; ++i) deque.shift();
+          deque.push(100 + item);
+        }
+        expect(seen).toEqual(Array.from({ length: 30 }, (_, i) => i));
+      });
+
       test('a deque that swells and is emptied again and again is in order all the time', () => {
         const deque = new Deque<number>();
         let [put, got] = [0, 0];
