@@ -197,6 +197,7 @@ export class Hub extends RawGreenlet {
   readonly #runBatch: () => number;
   readonly #stopIdle: () => void;
   readonly #tick = () => this.#run(true);
+  readonly #lone = () => this.#runAlone();
   readonly #ioTick = () => {
     this.#alone = this.#together === 0 ? ALONE : 0;
     this.#run(true);
@@ -524,7 +525,7 @@ export class Hub extends RawGreenlet {
     if (this.#alone > 0) {
       --this.#alone;
       if (clean) this.#runAlone();
-      else later(this.#tick);
+      else later(this.#lone);
       return;
     }
     this.#together = 0;
@@ -607,6 +608,7 @@ export class Hub extends RawGreenlet {
 
   /** The slice of an event that comes alone. */
   #runAlone(): void {
+    if (this.#draining || this.#destroyed) return;
     const outcome = this.#runLean();
     if (outcome === Pass.EMPTY && this.#nothingElse()) {
       this.#scheduled = false;

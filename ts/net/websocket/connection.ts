@@ -9,11 +9,13 @@ import { type RawData, WebSocket as Socket } from 'ws';
 import { describe } from '../../core/clock.ts';
 import { ConcurrentObjectUseError, GeventError } from '../../exceptions.ts';
 import { ForeignWait } from '../../foreign.ts';
+import { debugging } from '../../hub/current.ts';
 import type { Hub } from '../../hub/hub.ts';
-import type { Operation } from '../../hub/operation.ts';
+import { Operation } from '../../hub/operation.ts';
 import { expired, limitMs, timeoutOf } from '../../limit.ts';
 import type { Limit } from '../../timeout.ts';
 import { EmitterWait } from '../emitter.ts';
+import { Side } from '../side.ts';
 
 /** Messages, or bytes, that are held for a greenlet that does not receive, before the peer is slowed down. */
 const HIGH_WATER = 64;
@@ -46,7 +48,8 @@ export class WebSocket {
   readonly request: IncomingMessage | null;
   #arrived: (string | Buffer)[] = [];
   #bytes = 0;
-  #receiver: Receive | null = null;
+  /** @internal */ readonly $side: Side = new Receiving(this);
+  #receive: Receive | null = null;
   #error: Error | null = null;
   #code = 1006;
   #reason = '';
@@ -65,7 +68,8 @@ export class WebSocket {
       this.#code = code;
       this.#reason = reason.toString();
       this.#ended = true;
-      this.#receiver?.arrived();
+      this.$side.wake();
+      this.$side.end();
     });
   }
 
@@ -74,7 +78,8 @@ export class WebSocket {
     this.#arrived.push(isBinary ? bytes : bytes.toString());
     this.#bytes += bytes.length;
     if (this.#full && !this.socket.isPaused) this.socket.pause(); // V1
-    this.#receiver?.arrived();
+    // A message that comes alone is served behind the platform's callback, and not a round later.
+    this.$side.wake();
   }
 
   get #full(): boolean {
@@ -89,6 +94,10 @@ export class WebSocket {
    *   handler that lets it pass is not reported
    */
   receive(options?: { timeout?: Limit }): Operation<string | Buffer | null> {
+    if (options === undefined && !debugging) {
+      this.#receive ??= new Receive(this, null);
+      return this.#receive;
+    }
     return new Receive(this, timeoutOf('receive(options)', options) ?? null);
   }
 
@@ -98,18 +107,12 @@ export class WebSocket {
   }
 
   /** @internal V2 */
-  $enter(receive: Receive): void {
-    if (this.#receiver !== null) {
+  $enter(): void {
+    if (this.$side.waiting) {
       throw new ConcurrentObjectUseError(
         `This websocket is already used by another greenlet: ${this} is being received from`,
       );
     }
-    this.#receiver = receive;
-  }
-
-  /** @internal */
-  $leave(receive: Receive): void {
-    if (this.#receiver === receive) this.#receiver = null;
   }
 
   /** @internal */
@@ -246,7 +249,22 @@ export class WebSocket {
   }
 }
 
-class Receive extends ForeignWait<string | Buffer | null> {
+/** Who receives waits here; named by its websocket. */
+class Receiving extends Side {
+  readonly #of: WebSocket;
+
+  constructor(of: WebSocket) {
+    super('receive');
+    this.#of = of;
+  }
+
+  override describe(): string {
+    return `receive from ${this.#of}`;
+  }
+}
+
+/** Without a limit it holds no state, so that one serves a websocket for life. */
+class Receive extends Operation<string | Buffer | null> {
   readonly #from: WebSocket;
   readonly #limit: Limit;
 
@@ -258,34 +276,27 @@ class Receive extends ForeignWait<string | Buffer | null> {
   }
 
   describe(): string {
-    return `receive from ${this.#from}`;
+    return this.#from.$side.describe();
   }
 
   begin(hub: Hub, slot: number): boolean {
-    this.use();
-    if (this.#from.$ready()) return true;
-    this.#from.$enter(this);
-    this.wait(hub, slot, limitMs(this.#limit, 'receive(timeout)'));
+    const from = this.#from;
+    from.$enter();
+    if (from.$ready()) return true;
+    const limit = this.#limit;
+    from.$side.park(hub, slot, limit === null ? null : limitMs(limit, 'receive(timeout)'));
     return false;
   }
 
-  arrived(): void {
-    this.happened();
+  complete(hub: Hub, slot: number): string | Buffer | null {
+    const from = this.#from;
+    from.$side.leave(hub, slot);
+    if (!from.$ready()) throw expired(hub, this.#limit);
+    return from.$take();
   }
 
-  /** A message that comes alone is served behind the platform's callback, and not a round later. */
-  protected override kick(hub: Hub): void {
-    hub.kickIo(false);
-  }
-
-  protected override ended(): void {
-    this.#from.$leave(this);
-  }
-
-  complete(hub: Hub): string | Buffer | null {
-    this.unwait(hub);
-    if (!this.#from.$ready()) throw expired(hub, this.#limit);
-    return this.#from.$take();
+  override abandon(hub: Hub, slot: number): void {
+    this.#from.$side.leave(hub, slot);
   }
 }
 
