@@ -255,6 +255,7 @@ export class AsyncResult<T = unknown> extends Flag {
 
   /** Store the value and wake all who wait. Never a switch point. */
   set(value: T): void;
+  /** Wake all who wait, with undefined for the value. */
   set(this: AsyncResult<undefined> | AsyncResult<void> | AsyncResult<unknown>): void;
   set(value?: T): void {
     this.#value = value as T;

@@ -249,14 +249,17 @@ export function first<const C extends readonly Candidate[]>(
   candidates: C,
   options?: FirstOptions,
 ): Operation<FirstOf<C>>;
+/** Wait for the first of several operations; `{ index: -1, value: default }` if the timeout comes before it. */
 export function first<const C extends readonly Candidate[], D>(
   candidates: C,
   options: FirstDefault<D>,
 ): Operation<FirstOf<C> | { index: -1; value: D }>;
+/** Wait for the first of several operations, told apart by key: `{ key, value }`. The others have no effect. */
 export function first<C extends Record<string, Candidate>>(
   candidates: C,
   options?: FirstOptions,
 ): Operation<FirstKey<C>>;
+/** Wait for the first of several operations, told apart by key; `{ key: null, value: default }` if the timeout comes before it. */
 export function first<C extends Record<string, Candidate>, D>(
   candidates: C,
   options: FirstDefault<D>,

@@ -30,6 +30,7 @@ import type { Limit } from './timeout.ts';
  * @see `gevent.spawn`, the source.
  */
 export function spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
+/** Make a greenlet that runs the async or plain function `fn(...args)`, and queue it: it blocks by `await`, or not at all. Gives the Greenlet. */
 export function spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
 export function spawn(fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
   needFunction('spawn(fn)', fn);
@@ -44,6 +45,7 @@ export function spawn(fn: (...args: any[]) => any, ...args: unknown[]): Greenlet
  * @see `gevent.spawn_later`, the source.
  */
 export function spawnLater<A extends unknown[], R>(seconds: Seconds, fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
+/** Make a greenlet that runs the async or plain function `fn(...args)`, and queue it in `seconds`. */
 export function spawnLater<A extends unknown[], R>(
   seconds: Seconds,
   fn: OtherBody<A, R>,
@@ -61,6 +63,7 @@ export function spawnLater(seconds: Seconds, fn: (...args: any[]) => any, ...arg
  * @see `gevent.spawn_raw`, the source. Differs: the body is a generator or plain function.
  */
 export function spawnRaw<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): RawGreenlet;
+/** A raw greenlet under the hub, of a plain function: cheaper than a Greenlet, without result, links or join. */
 export function spawnRaw<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): RawGreenlet;
 export function spawnRaw(fn: (...args: any[]) => unknown, ...args: unknown[]): RawGreenlet {
   needFunction('spawnRaw(fn)', fn);
@@ -291,6 +294,7 @@ export function shutdown(): void {
  * not reported by the hub.
  */
 export function run<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Promise<R>;
+/** A promise for what the async or plain function `fn(...args)` gives, run as a greenlet. Its error is the promise's, and not reported by the hub. */
 export function run<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Promise<Awaited<R>>;
 export async function run(fn: (...args: any[]) => any, ...args: unknown[]): Promise<unknown> {
   const greenlet = spawn(fn as (...args: unknown[]) => unknown, ...args);

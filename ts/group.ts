@@ -109,6 +109,7 @@ export class Group {
 
   /** Make a greenlet of `greenletClass`, add and start it: gives it. Switch point only in a Pool that is full. */
   spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Operation<Greenlet<R>>;
+  /** Make a greenlet of an async or plain function, add and start it: gives it. Switch point only in a Pool that is full. */
   spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Operation<Greenlet<Awaited<R>>>;
   spawn(fn: (...args: any[]) => any, ...args: unknown[]): Operation<Greenlet<any>> {
     if (typeof fn !== 'function') throw new TypeError(`spawn(fn): expected a function, got ${describe(fn)}`);
@@ -120,6 +121,7 @@ export class Group {
    * @throws PoolFull if it is a Pool and full
    */
   spawnNowait<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
+  /** The same at once, for an async or plain function. @throws PoolFull if it is a Pool and full */
   spawnNowait<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
   spawnNowait(fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
     if (typeof fn !== 'function') throw new TypeError(`spawnNowait(fn): expected a function, got ${describe(fn)}`);

@@ -37,16 +37,19 @@ function* guarded(
  * @see `gevent.with_timeout`, the source. Differs: `timeout_value` is given in front, so that arguments stay the last.
  */
 export function withTimeout<A extends unknown[], R>(seconds: Limit, fn: GeneratorBody<A, R>, ...args: A): Operation<R>;
+/** Run the async or plain function `fn(...args)` and raise Timeout in it after `seconds`. */
 export function withTimeout<A extends unknown[], R>(
   seconds: Limit,
   fn: OtherBody<A, R>,
   ...args: A
 ): Operation<Awaited<R>>;
+/** Run `fn(...args)` for `seconds` at most: then end it by a Timeout and give `timeoutValue`. */
 export function withTimeout<A extends unknown[], R, V>(
   limit: { seconds: Limit; timeoutValue: V },
   fn: GeneratorBody<A, R>,
   ...args: A
 ): Operation<R | V>;
+/** Run `fn(...args)` for `seconds` at most: then end it by a Timeout and give `timeoutValue`. */
 export function withTimeout<A extends unknown[], R, V>(
   limit: { seconds: Limit; timeoutValue: V },
   fn: OtherBody<A, R>,

@@ -237,6 +237,7 @@ export class Semaphore extends Waitable implements Lock {
    * with `await` in one of its own.
    */
   with<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Operation<R>;
+  /** Run the async or plain function `fn(...args)` holding it, and release it however that ends. */
   with<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Operation<Awaited<R>>;
   with(fn: (...args: any[]) => unknown, ...args: unknown[]): Operation<any> {
     return holdWhile(this, fn, args);
@@ -457,6 +458,7 @@ export class DummySemaphore implements Lock {
 
   /** Run `fn(...args)`. */
   with<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Operation<R>;
+  /** Run the async or plain function `fn(...args)` holding it, and release it however that ends. */
   with<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Operation<Awaited<R>>;
   with(fn: (...args: any[]) => unknown, ...args: unknown[]): Operation<any> {
     return holdWhile(this, fn, args);
@@ -578,6 +580,7 @@ export class RLock implements Lock {
 
   /** Run `fn(...args)` holding it, and release it however that ends. With `await` the holder is a greenlet made for that. */
   with<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Operation<R>;
+  /** Run the async or plain function `fn(...args)` holding it, and release it however that ends. */
   with<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Operation<Awaited<R>>;
   with(fn: (...args: any[]) => unknown, ...args: unknown[]): Operation<any> {
     return holdWhile(this, fn, args);

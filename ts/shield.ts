@@ -134,6 +134,7 @@ class Shield<T> extends Framed<T> {
  * @throws TypeError if `fn` is not a function
  */
 export function shield<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Operation<R>;
+/** Run the async or plain function `fn(...args)` as a section in which kills and Timeouts wait: they arrive at its end. */
 export function shield<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Operation<Awaited<R>>;
 export function shield(fn: (...args: any[]) => unknown, ...args: unknown[]): Operation<any> {
   needFunction('shield(fn)', fn);

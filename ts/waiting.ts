@@ -182,6 +182,7 @@ export function joinall<T>(greenlets: Iterable<Greenlet<T>>, options: JoinallOpt
  * @see `gevent.wait`, the source.
  */
 export function wait(objects?: null, options?: { timeout?: Limit }): Operation<boolean>;
+/** Wait for objects to become ready: those that did, in that order; the timeout just cuts the list short. Switch point, unless `objects` is empty. */
 export function wait<T extends Linkable>(objects: Iterable<T>, options?: WaitOptions): Operation<T[]>;
 export function wait<T extends Linkable>(
   objects?: Iterable<T> | null,
