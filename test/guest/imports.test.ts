@@ -458,6 +458,21 @@ describe.each(CELLS)('%s, %s:', (backend, runtime) => {
     await nothingLeft(g);
   });
 
+  test('on the stack of one who was killed are no references any more', async () => {
+    const g = await guests();
+    const all = Array.from({ length: 2 }, () => g.p.spawn<number>('held', 0)) as GuestGreenlet<number>[];
+    await g.run();
+    // The first has the stack that the module was linked with.
+    const { $stack: top } = all[1];
+    const used = () => new Uint8Array(g.p.instance.memory.buffer, top - g.p.stackSize, g.p.stackSize).some(Boolean);
+    expect(used()).toBe(true);
+    all[1].kill({ block: false });
+    await g.run();
+    expect(used()).toBe(false);
+    await g.run(2);
+    await nothingLeft(g);
+  });
+
   test('also when the host collects, and when some were killed or trapped', async () => {
     const g = await guests();
     const all = Array.from({ length: 12 }, (_, id) =>

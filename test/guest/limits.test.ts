@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { NativeEngine } from '../../ts/guest/engine.ts';
+import { engineOf } from '../../ts/guest/engines.ts';
 import { asyncify, blocking, direct, GuestError, type LoadOptions, load } from '../../ts/guest/guest.ts';
 import { hardCap } from '../../ts/guest/stacks.ts';
 import { GreenletExit, sleep, spawn } from '../../ts/index.ts';
@@ -55,6 +57,14 @@ const LAST = wat(`(module (func (export "last") (param ${MANY}) (result externre
 
 describe.each(BACKENDS)('%s:', (backend) => {
   const loaded = (bytes: Uint8Array<ArrayBuffer>, options: LoadOptions = {}) => load(bytes, { backend, ...options });
+
+  test.skipIf(backend === 'jspi')('an instance that cannot be made leaves no place taken', async () => {
+    const w = world('wasm');
+    const p = await loaded(wat('(module (import "gevent" "spawn" (func (param i32 i32) (result i32))))'));
+    expect(() => p.instance).toThrow(/no table of functions/);
+    const { instances } = engineOf(w.hub, backend, p.limits) as NativeEngine;
+    expect(instances.filter((it) => it !== null)).toEqual([]);
+  });
 
   test('arguments that are references are as many as the function takes', async () => {
     const w = world('wasm');
