@@ -62,7 +62,9 @@ function rewriteAll(b: any, bytes: Uint8Array, work: Work): Uint8Array<ArrayBuff
     for (const name of ['cur', 'may', 'base', 'raising']) {
       module.addGlobalImport(`gevent:${name}`, 'gevent:engine', name, b.i32, true);
     }
-    for (const name of ['words', 'ring']) {
+    module.addGlobalImport('gevent:item', 'gevent:engine', 'item', b.f64, true);
+    module.addGlobalImport('gevent:out', 'gevent:engine', 'out', b.i32, true);
+    for (const name of ['words', 'ring', 'serial']) {
       module.addGlobalImport(`gevent:${name}`, 'gevent:engine', name, b.i32, false);
     }
     // Texts have `$"@name"` for what is exported by that name.
@@ -76,6 +78,10 @@ function rewriteAll(b: any, bytes: Uint8Array, work: Work): Uint8Array<ArrayBuff
       declared.add(named(declaration));
       functions += named(one);
     }
+    for (const native of pilot.natives) {
+      declared.add(native.imports);
+      functions += named(native.text);
+    }
     const donor = b.parseText(
       `(module ${named(pilot.imports)} ${[...declared].join(' ')} ${pilot.yields ?? ''} ${functions})`,
     );
@@ -83,15 +89,25 @@ function rewriteAll(b: any, bytes: Uint8Array, work: Work): Uint8Array<ArrayBuff
       const { vars, body } = b.getFunctionInfo(donor.getFunction(from));
       module.addFunction(as, b.none, b.none, vars, module.copyExpression(body));
     };
+    const imports = new Map<string, any>();
+    for (let i = module.getNumFunctions() - 1; i >= 0; --i) {
+      const found = b.getFunctionInfo(module.getFunctionByIndex(i));
+      if (found.module === 'gevent') imports.set(found.base, found);
+    }
     if (pilot.yields !== null) {
-      for (let i = 0; ; ++i) {
-        const found = b.getFunctionInfo(module.getFunctionByIndex(i));
-        if (found.module !== 'gevent' || found.base !== 'yield') continue;
-        module.removeFunction(found.name);
-        module.addFunctionImport('gevent:engine.yield', 'gevent', 'yield', b.none, b.none);
-        copy('gevent:yields', found.name);
-        break;
-      }
+      const { name } = imports.get('yield');
+      module.removeFunction(name);
+      module.addFunctionImport('gevent:engine.yield', 'gevent', 'yield', b.none, b.none);
+      copy('gevent:yields', name);
+    }
+    for (const { name: base } of pilot.natives) {
+      const { name, params, results } = imports.get(base);
+      module.removeFunction(name);
+      module.addFunctionImport(`gevent:shim.${base}`, 'gevent', base, params, results);
+      const all = b.createType([b.i32, ...b.expandType(params)]);
+      module.addFunctionImport(`gevent:engine.${base}`, 'gevent:engine', base, all, b.i32);
+      const { vars, body } = b.getFunctionInfo(donor.getFunction(`gevent:native.${base}`));
+      module.addFunction(name, params, results, vars, module.copyExpression(body));
     }
     for (const { name } of pilot.added) {
       copy(name, name);

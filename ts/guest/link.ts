@@ -46,7 +46,7 @@ export function linkNative(instance: Instance, engine: NativeEngine, given: Impo
     const linked: ImportObject = {};
     for (const { module, name, kind } of program.shape?.imports ?? []) {
       let value: unknown = given[module]?.[name];
-      if (module === OURS) value = exports[name];
+      if (module === OURS) value = name === 'serial' ? serialOf(instance, given) : exports[name];
       else if (kind === Extern.FUNC) {
         value = functions[`${module}.${name}`];
         if (typeof value === 'string') value = exports[value];
@@ -79,6 +79,7 @@ export function linkBundled(instance: Instance, given: Imports): Linked {
   doors.openToStart();
   const linked: ImportObject = {};
   for (const { module, name, kind } of program.shape?.imports ?? []) {
+    if (module === OURS && name === 'serial') put(linked, module, name, serialOf(instance, given));
     if (module.startsWith('gevent:')) continue;
     put(linked, module, name, kind === Extern.FUNC ? functions[`${module}.${name}`] : given[module]?.[name]);
   }
@@ -188,6 +189,12 @@ function shimsOf(
     // A memory that is shared, or of 64 bits, or none: JavaScript stores what it is to get. No cell is of number 0.
     return made(0, { memory: new WebAssembly.Memory({ initial: 0 }) });
   }
+}
+
+/** What the cells know the instance by; nought, which they never hold, if the user does by himself what the engine would. */
+function serialOf({ $serial }: Instance, given: Imports): WebAssembly.Global {
+  const users = Object.keys(given.gevent ?? {}).some((name) => builtinOf('gevent', name)?.native !== undefined);
+  return new WebAssembly.Global({ value: 'i32' }, users ? 0 : $serial);
 }
 
 function memoryOf(raw: Values): unknown {

@@ -1,18 +1,28 @@
-// What a guest that is rewritten for asyncify gets of the engine: `gevent.yield`, and what starts its exports. Both are passed at each
-// switch, and a call from module to module costs 4 to 6 ns; inside, a switch has one such call left, the engine's.
+// What a guest that is rewritten for asyncify gets of the engine: `gevent.yield`, what starts its exports, and what of `gevent` the engine does
+// by itself. They are passed at each switch, and a call from module to module costs 4 to 6 ns; inside, a switch has one such call left, the engine's.
 //
 // It is text, which Binaryen reads as a module of its own; rewrite.ts copies the functions. What they use has the same names there.
 
-import { Extern, type Signature, Type } from './emit.ts';
+import { ABI } from './abi.ts';
+import { Extern, type Signature, sameSignature, Type } from './emit.ts';
 import type { Shape } from './read.ts';
-import { ARGUMENTS } from './shims.ts';
+import { ARGUMENTS, SLOW } from './shims.ts';
 
 /** What is to be put into a module. `$"@name"` stands for what is exported by that name. */
 export interface Pilot {
   readonly imports: string;
   /** Stands in for the import `gevent.yield`. */
   readonly yields: string | null;
+  /** Imports of `gevent` that ask the engine first, and the shim that they were only where that cannot do it. */
+  readonly natives: readonly Native[];
   readonly added: readonly Added[];
+}
+
+/** Its function is `native(name)`, and calls the shim by `shim(name)`. */
+interface Native {
+  readonly name: string;
+  readonly imports: string;
+  readonly text: string;
 }
 
 /** A function more: needs something that is declared so, and is exported as `name` and called so. */
@@ -38,6 +48,9 @@ const IMPORTS = `
   (import "gevent:engine" "may" (global $gevent:may (mut i32)))
   (import "gevent:engine" "base" (global $gevent:base (mut i32)))
   (import "gevent:engine" "raising" (global $gevent:raising (mut i32)))
+  (import "gevent:engine" "serial" (global $gevent:serial i32))
+  (import "gevent:engine" "item" (global $gevent:item (mut f64)))
+  (import "gevent:engine" "out" (global $gevent:out (mut i32)))
   (import "gevent:engine" "words" (global $gevent:words i32))
   (import "gevent:engine" "ring" (global $gevent:ring i32))
   (import "gevent" "yield" (func $gevent:engine.yield))`;
@@ -60,6 +73,36 @@ const YIELDS = `
               (i32.and (i32.add (local.get $tail) (i32.const 1)) (i32.load $gevent:core offset=8 (global.get $gevent:words))))
             (global.set $__asyncify_data (global.get $gevent:base))
             (global.set $__asyncify_state (i32.const 1)))))))`;
+
+/** The engine's function has the instance before its parameters. `out`: which of them says where a number goes that it has got. */
+function native(name: string, { params, results }: Signature, out: number | undefined): Native {
+  const given = params.map((_, i) => `(local.get ${i})`).join(' ');
+  const types = `(param ${params.map((type) => NAMES[type]).join(' ')}) ${results.length > 0 ? '(result i32)' : ''}`;
+  const store = `
+    (if (i32.eqz (local.get $r))
+      (then (f64.store $"@gevent:memory" align=1 (global.get $gevent:out) (global.get $gevent:item))))`;
+  // A pointer that is wrong is JavaScript's, before anybody waits. What the parameters are once it is back means nothing.
+  const right = (then: string) => `
+    (if (i32.or
+          (global.get $__asyncify_state)
+          (i32.le_u (local.get ${out}) (i32.sub (i32.shl (memory.size $"@gevent:memory") (i32.const 16)) (i32.const 8))))
+      (then ${then}))`;
+  const ask = `
+    (if (i32.ne
+          (local.tee $r (call $"gevent:engine.${name}" (global.get $gevent:serial) ${given}))
+          (i32.const ${SLOW}))
+      (then ${out === undefined ? '' : store} (return ${results.length > 0 ? '(local.get $r)' : ''})))`;
+  return {
+    name,
+    imports: `
+  (import "gevent" "${name}" (func $"gevent:shim.${name}" ${types}))
+  (import "gevent:engine" "${name}" (func $"gevent:engine.${name}" (param i32 ${params.map((type) => NAMES[type]).join(' ')}) (result i32)))`,
+    text: `
+  (func $"gevent:native.${name}" ${types} (local $r i32)
+    ${out === undefined ? ask : right(ask)}
+    (call $"gevent:shim.${name}" ${given}))`,
+  };
+}
 
 const BLOCK = '(i32.load $gevent:records (i32.shl (global.get $gevent:cur) (i32.const 4)))';
 
@@ -107,8 +150,18 @@ export function pilotOf(shape: Shape): Pilot {
       : [],
   );
   if (imports('spawn') && shape.tables > 0 && !withStack) added.push(SPAWNS);
+  const natives = shape.imports.flatMap(({ module, name, signature }) => {
+    const its = module === 'gevent' ? ABI.get(name) : undefined;
+    if (its?.native === undefined || signature === null || !sameSignature(signature, its.signature)) return [];
+    if (its.out !== undefined && !shape.plainMemory) return [];
+    return [native(name, signature, its.out)];
+  });
+  const memory = natives.some(({ text }) => text.includes('@gevent:memory'))
+    ? '(import "gevent" "memory" (memory $"@gevent:memory" 0))'
+    : '';
   return {
-    imports: withStack ? `${IMPORTS} (import "gevent" "sp" (global $"@${OUR_SP}" (mut i32)))` : IMPORTS,
+    imports: `${IMPORTS} ${memory} ${withStack ? `(import "gevent" "sp" (global $"@${OUR_SP}" (mut i32)))` : ''}`,
+    natives,
     yields: imports('yield') ? YIELDS : null,
     added,
   };

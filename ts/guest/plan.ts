@@ -90,12 +90,13 @@ export function planImports(program: Program, given: Imports, instance: Instance
       if (builtin === undefined) throw missing(guest, key);
       if (!sameSignature(signature, builtin.signature)) throw missing(guest, `${key} of another signature`);
       const fn = builtin.make(instance);
-      const its = builtin.native === undefined ? {} : { native: builtin.native };
+      // A guest that is rewritten has asked the engine before it calls this.
+      const its = builtin.native === undefined || backend === 'asyncify' ? {} : { native: builtin.native };
       if (builtin.kind === 'direct') functions[key] = fn;
       else if (builtin.kind === 'plain') add(key, { kind: 'plain', signature, ...its }, fn);
       else {
         mayBlock(key);
-        const out = builtin.out === undefined ? {} : { out: builtin.out };
+        const out = builtin.out === undefined || backend === 'asyncify' ? {} : { out: builtin.out };
         add(key, { kind: 'blocking', signature, ...its, ...out }, new Blocking(fn));
       }
     }

@@ -35,6 +35,8 @@ export interface Shape {
   readonly exports: readonly ExportOf[];
   readonly globals: readonly GlobalOf[];
   readonly memories: number;
+  /** Its first memory has addresses of 32 bits. */
+  readonly plainMemory: boolean;
   readonly tables: number;
   /** It has exception tags, so what is thrown into it may be caught. */
   readonly tags: boolean;
@@ -46,6 +48,9 @@ export interface Shape {
   readonly dataEnd: number;
   readonly size: number;
 }
+
+/** Of the flags of a memory: its addresses have 64 bits. */
+const WIDE = 4;
 
 /** Read a module. @throws GuestError `GEVENT_GUEST_MALFORMED` */
 export function readShape(bytes: Uint8Array): Shape {
@@ -61,6 +66,7 @@ export function readShape(bytes: Uint8Array): Shape {
   let data: Reader | null = null;
   let pages = 0;
   let memories = 0;
+  let plainMemory = false;
   let tables = 0;
   let tags = false;
   let collected = false;
@@ -91,6 +97,7 @@ export function readShape(bytes: Uint8Array): Shape {
           section.limits();
           ++tables;
         } else if (kind === Extern.MEMORY) {
+          if (memories === 0) plainMemory = (bytes[section.at] & WIDE) === 0;
           section.limits();
           ++memories;
         } else if (kind === Extern.GLOBAL) {
@@ -109,7 +116,10 @@ export function readShape(bytes: Uint8Array): Shape {
       tables += section.count();
     } else if (id === 5) {
       const own = section.count();
-      if (memories === 0 && own > 0) pages = section.limits();
+      if (memories === 0 && own > 0) {
+        plainMemory = (bytes[section.at] & WIDE) === 0;
+        pages = section.limits();
+      }
       memories += own;
     } else if (id === 6) {
       readGlobals(section, globals);
@@ -130,6 +140,7 @@ export function readShape(bytes: Uint8Array): Shape {
     exports,
     globals,
     memories,
+    plainMemory,
     tables,
     tags,
     collected,

@@ -14,7 +14,7 @@ import { readShape, type Shape } from './read.ts';
 /** Names a rewritten module, and what may switch in it. */
 export const SECTION = 'gevent.asyncify';
 /** Raised when what is written changes: an older module is then refused, an older cache entry not found. */
-const VERSION = 3;
+const VERSION = 4;
 /** The module that the engine's exports are imported from. */
 export const OURS = 'gevent:engine';
 /** Bytes of a module from which on rewriting takes so long that it is done in a worker, and kept on disk. */

@@ -5,7 +5,7 @@
 //             begin(who, ...args) gives 1: done, or 0: parked; then park, here the guest is away; then complete(slot)
 //           `who` is the running guest's slot, or -2 - slot if a JavaScript frame stands between, or -1 outside any guest.
 //           One that is `native` asks the engine first, whose function has the instance before its parameters, and gives SLOW where
-//           JavaScript is needed: asm/switch/waits.wat.
+//           JavaScript is needed: asm/switch/waits.wat. For wasmfx; a guest that is rewritten does that inside (pilot.ts).
 //   thunk   an export as the engine starts it: no arguments, no results; they lie at ARGUMENTS in the engine's memory
 //
 // Under asyncify a shim is called a second time when the guest is rewound, with state 2; a thunk each time, and what it then
@@ -55,7 +55,8 @@ export interface SpawnImport {
 
 export type ShimOf = PlainImport | BlockingImport | EngineImport | SpawnImport;
 
-const SLOW = -1000;
+/** What a function of the engine gives where JavaScript is to do it. */
+export const SLOW = -1000;
 
 export const SPAWN: Signature = { params: [Type.I32, Type.I32], results: [Type.I32] };
 const FOUR: Signature = { params: [Type.I32, Type.I32, Type.I32, Type.I32], results: [Type.I32] };
@@ -126,9 +127,8 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
     const done = (then: number[]) =>
       [op.get(result), op.i32(SLOW), op.ne, op.if, then, returned, op.return, op.end].flat();
     if (where === undefined) return [...ask, ...done([])];
-    // A pointer that is wrong is JavaScript's, before anybody waits. What the parameters are once it is back means nothing.
+    // A pointer that is wrong is JavaScript's, before anybody waits.
     const wrong = [op.get(where), op.size(memory), op.i32(16), op.shl, op.i32(8), op.sub, op.gtU].flat();
-    const now = rewrites ? [...op.globalGet(state), ...op.eqz, ...op.and] : [];
     const store = [
       op.get(result),
       op.eqz,
@@ -138,7 +138,7 @@ export function emitShims(shims: readonly ShimOf[], switching: Switching, withSt
       op.storeF64(memory),
       op.end,
     ].flat();
-    return [...wrong, ...now, ...op.eqz, ...op.if, ...ask, ...done(store), ...op.end];
+    return [...wrong, ...op.eqz, ...op.if, ...ask, ...done(store), ...op.end];
   };
 
   shims.forEach((shim, i) => {
