@@ -10,7 +10,8 @@ export const monkeyPatch: Case = {
   name: 'monkey',
   about: `Node's timers as they are and under patchTime, by the same code. setTimeout+clear: ${IN_FLIGHT} are in flight and the oldest of
 them is cancelled, with "armed" others that stay; nothing fires. fire: as many timers of a millisecond as "n" says, until the last callback
-has run. yield: greenlets under patchThread, which are carried along what they begin in the platform, beside the same without it.`,
+has run. promise: settled ones, awaited by a program that knows nothing of greenlets, bare and under patchAll; and waited for by yield* in a
+greenlet. yield: greenlets under patchThread, which are carried along what they begin in the platform, beside the same without it.`,
   groups({ quick }) {
     const total = quick ? 100_000 : 300_000;
     const armClear = (armed: number) => ({
@@ -29,6 +30,17 @@ has run. yield: greenlets under patchThread, which are carried along what they b
         params: { op: 'fire', n },
         unit: 'ns/timer',
         contenders: [monkey.firing(n), ...CORES.map((core) => monkey.patchedFiring(core, n))],
+      },
+      {
+        params: { op: 'promise' },
+        unit: 'ns/promise',
+        contenders: [
+          monkey.awaiting(n),
+          ...[false, true].flatMap((thread) => [
+            monkey.patchedAwaiting('wasm', n, thread),
+            monkey.yieldingPromises('wasm', n, thread),
+          ]),
+        ],
       },
       {
         params: { op: 'yield', n: 1000 },

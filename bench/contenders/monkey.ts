@@ -63,3 +63,53 @@ export function carried(core: engine.CoreName, n: number, total: number): Conten
     },
   };
 }
+
+/** `n` promises that are settled already, awaited one after another in an async function. */
+export function awaiting(n: number): Contender {
+  const all = async () => {
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum += await Promise.resolve(1);
+    return sum;
+  };
+  return {
+    id: 'native:await',
+    role: 'baseline',
+    load: () => ({ expect: n, sample: () => timedAsync(all) }),
+  };
+}
+
+/** The same code under `patchAll`: a program that knows nothing of greenlets. `thread` false: without carrying them along. */
+export function patchedAwaiting(core: engine.CoreName, n: number, thread: boolean): Contender {
+  return {
+    ...awaiting(n),
+    id: `engine:${core}`,
+    role: 'engine',
+    params: { thread: thread ? 'on' : 'off' },
+    env: { GEVENT_CORE: core },
+    async load() {
+      (await monkey()).patchAll({ thread });
+      return awaiting(n).load();
+    },
+  };
+}
+
+/** `yield*` of such promises in the body of a greenlet. */
+export function yieldingPromises(core: engine.CoreName, n: number, thread: boolean): Contender {
+  return {
+    id: `engine:${core}-yield`,
+    role: 'engine',
+    params: { thread: thread ? 'on' : 'off' },
+    env: { GEVENT_CORE: core },
+    async load() {
+      (await monkey()).patchAll({ thread });
+      const { spawn }: typeof import('../../ts/index.ts') = await import(moduleUrl('index'));
+      const body = function* (): Generator<any, number, any> {
+        let sum = 0;
+        for (let i = 0; i < n; i++) sum += yield* Promise.resolve(1) as any;
+        return sum;
+      };
+      const all = async (): Promise<number> => (await spawn(body).get()) as number;
+      return { expect: n, sample: () => timedAsync(all) };
+    },
+  };
+}

@@ -8,18 +8,15 @@
 
 import type { Buffer } from 'node:buffer';
 import type { Socket as NodeDatagram } from 'node:dgram';
-import { createReadStream } from 'node:fs';
 import { Socket as NodeSocket, type Server } from 'node:net';
 import { Readable } from 'node:stream';
-import { describe, type Seconds, toWaitMs } from '../core/clock.ts';
+import { describe } from '../core/clock.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
 import type { Operation } from '../hub/operation.ts';
-import type { Park } from '../hub/protocol.ts';
 import { timeoutOf } from '../limit.ts';
 import {
   type Address,
-  type AddressFamily,
   AF_INET,
   AF_INET6,
   AF_UNIX,
@@ -31,31 +28,20 @@ import {
   shown,
   unixAddress,
 } from './address.ts';
-import { type Attempt, Connect, ConnectEx } from './connect.ts';
+import { Connect, ConnectEx } from './connect.ts';
 import { type Datagram, Datagrams, RecvFrom, SendTo } from './datagram.ts';
-import { badDescriptor, fromNode, SocketError } from './errors.ts';
+import { fromNode, SocketError } from './errors.ts';
 import { Accept, Listener } from './listener.ts';
 import * as opt from './options.ts';
 import { Order } from './order.ts';
-import { Reader, Recv, RecvInto } from './reader.ts';
-import type { Side } from './side.ts';
-import { type FileMode, type FileOptions, type IoOptions, readerOf, StreamFile } from './stream.ts';
-import { type Data, Send, Sent, toBytes, Writer } from './writer.ts';
+import { Recv, RecvInto } from './reads.ts';
+import { cut, sending } from './sendfile.ts';
+import { SocketState } from './socket-state.ts';
+import { type FileMode, type FileOptions, type IoOptions, StreamFile } from './stream.ts';
+import { type Data, Send, Sent, toBytes } from './writer.ts';
 
 /** Ms that bytes may take to leave a closed socket whose peer does not read. */
 const LINGER_MS = 5000;
-
-let defaultTimeoutMs: number | null = null;
-
-/** Seconds that new sockets have as their timeout, or null. */
-export function getdefaulttimeout(): number | null {
-  return defaultTimeoutMs === null ? null : defaultTimeoutMs / 1000;
-}
-
-/** Give new sockets a timeout of so many seconds; null: none. */
-export function setdefaulttimeout(seconds: Seconds | null): void {
-  defaultTimeoutMs = seconds === null ? null : toWaitMs(seconds, 'setdefaulttimeout(seconds)');
-}
 
 const OWNER: unique symbol = Symbol('gevent.socket');
 type Owned = NodeSocket & { [OWNER]?: Socket };
@@ -71,48 +57,12 @@ function onError(this: NodeSocket, error: unknown): void {
 export type Detached = NodeSocket | Server | NodeDatagram;
 
 /** A cooperative socket. @see `gevent.socket.socket`, the source. Differs: Node binds at `listen` and `connect`; no descriptors. */
-export class Socket {
-  readonly family: AddressFamily;
-  readonly type: number;
-  readonly proto: number;
-  /** @internal */ readonly $reader = new Reader('recv');
-  /** @internal */ readonly $writer = new Writer('send');
-  /** @internal */ $node: NodeSocket | null = null;
-  /** @internal */ $listener: Listener | null = null;
-  /** @internal */ $datagrams: Datagrams | null = null;
-  /** @internal An attempt to connect that goes on. */ $attempt: Attempt | null = null;
-  /** @internal It speaks TLS. */
-  get $secure(): boolean {
-    return false;
-  }
-  /** Null while none was set, as on most. */
-  #options: opt.Options | null = null;
-  #bound: Address | null = null;
-  #peer: Address | null = null;
-  #limitMs = defaultTimeoutMs;
-  #ref = true;
+export class Socket extends SocketState {
   /** Open files of makefile(): they keep the connection. */
   #files: Set<StreamFile<any>> | null = null;
-  #closed = false;
   #gone = false;
   #recv: Recv | null = null;
   #recvMax = 0;
-
-  constructor(family: AddressFamily = AF_INET, type: number = SOCK_STREAM, proto = 0) {
-    if (family !== AF_INET && family !== AF_INET6 && family !== AF_UNIX) {
-      throw new SocketError('EAFNOSUPPORT', `socket(family): EAFNOSUPPORT: ${describe(family)}`);
-    }
-    if (type !== SOCK_STREAM && (type !== SOCK_DGRAM || family === AF_UNIX)) {
-      throw new SocketError(
-        'EPROTONOSUPPORT',
-        `socket(type): EPROTONOSUPPORT: Node has no such socket: ${describe(type)}`,
-      );
-    }
-    this.family = family;
-    this.type = type;
-    this.proto = proto;
-    if (this.#limitMs !== null) this.#spread();
-  }
 
   /** A connected one over one of Node's, which belongs to it from now on. */
   static from(node: NodeSocket): Socket {
@@ -132,138 +82,8 @@ export class Socket {
     this.$writer.attach(node, sent);
     (node as Owned)[OWNER] = this;
     node.on('error', onError);
-    this.#options?.applyTo(node);
-    if (!this.#ref) node.unref();
-  }
-
-  get #allOptions(): opt.Options {
-    this.#options ??= new opt.Options(this.type);
-    return this.#options;
-  }
-
-  // ---- state ----------------------------------------------------------------------------------------------------------
-
-  /** True after `close()` or `detach()`. */
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  /** @internal */
-  $open(what: string): void {
-    if (this.#closed) throw badDescriptor(what);
-  }
-
-  /** Seconds that each blocking call may take, null: any time, 0: none. Its error is `timeout`. */
-  get timeout(): number | null {
-    return this.#limitMs === null ? null : this.#limitMs / 1000;
-  }
-
-  gettimeout(): number | null {
-    return this.timeout;
-  }
-
-  /** @throws RangeError if `seconds` is negative, TypeError if it is no number of seconds */
-  settimeout(seconds: Seconds | null): void {
-    this.#limitMs = seconds === null || seconds === undefined ? null : toWaitMs(seconds, 'settimeout(seconds)');
-    this.#spread();
-  }
-
-  #spread(): void {
-    const ms = this.#limitMs;
-    this.$reader.limitMs = this.$writer.limitMs = ms;
-    if (this.$listener !== null) this.$listener.limitMs = ms;
-    if (this.$datagrams !== null) this.$datagrams.limitMs = ms;
-  }
-
-  /** @internal */
-  get $limitMs(): number | null {
-    return this.#limitMs;
-  }
-
-  getblocking(): boolean {
-    return this.#limitMs !== 0;
-  }
-
-  /** False is `settimeout(0)`, true `settimeout(null)`. */
-  setblocking(blocking: boolean): void {
-    this.settimeout(blocking ? null : 0);
-  }
-
-  /** False: neither the socket nor a wait on it keeps the program going. Default true. */
-  get ref(): boolean {
-    return this.#ref;
-  }
-
-  set ref(ref: boolean) {
-    this.#ref = ref;
-    for (const side of this.#sides()) side.ref = ref;
-    for (const node of [this.$node, this.$listener?.server, this.$datagrams?.node, this.$attempt?.node]) {
-      if (ref) node?.ref();
-      else node?.unref();
-    }
-  }
-
-  #sides(): Side[] {
-    const sides = [this.$reader.side, this.$writer.side];
-    if (this.$listener !== null) sides.push(this.$listener.side);
-    if (this.$datagrams !== null) sides.push(this.$datagrams.reading, this.$datagrams.writing);
-    return sides;
-  }
-
-  setsockopt(level: number, option: number, value: opt.OptionValue): void {
-    this.$open('setsockopt');
-    this.#allOptions.set(level, option, value);
-    try {
-      this.#allOptions.applyOne(level, option, this.$node, this.$datagrams);
-    } catch (error) {
-      throw fromNode(error);
-    }
-  }
-
-  /** What was set, or 0; SO_TYPE, and SO_ERROR as a number. */
-  getsockopt(level: number, option: number): opt.OptionValue {
-    this.$open('getsockopt');
-    if (level === opt.SOL_SOCKET && option === opt.SO_ERROR) {
-      const error = this.$attempt?.error ?? this.$reader.error ?? this.$writer.error;
-      return error instanceof SocketError ? error.errno : 0;
-    }
-    return this.#allOptions.get(level, option);
-  }
-
-  /** Where it is: `[host, port]` or a path; before it is bound any address. */
-  getsockname(): Address {
-    this.$open('getsockname');
-    const node = this.$node;
-    if (node !== null && this.family !== AF_UNIX) {
-      if (node.localAddress !== undefined) return [node.localAddress, node.localPort as number];
-    }
-    let address: ReturnType<Server['address']> = null;
-    try {
-      address = this.$listener?.server.address() ?? this.$datagrams?.node.address() ?? null;
-    } catch {
-      // Node throws where it is not bound yet.
-    }
-    if (typeof address === 'string') return address;
-    if (address !== null) return [address.address, address.port];
-    if (this.#bound !== null) return this.#bound;
-    return this.family === AF_UNIX ? '' : [anyHost('', this.family), 0];
-  }
-
-  /** Where its peer is. @throws SocketError `ENOTCONN` */
-  getpeername(): Address {
-    this.$open('getpeername');
-    if (this.#peer !== null) return this.#peer;
-    const node = this.$node;
-    if (node !== null) {
-      if (this.family === AF_UNIX) return '';
-      if (node.remoteAddress !== undefined) return [node.remoteAddress, node.remotePort as number];
-    }
-    throw new SocketError('ENOTCONN', 'getpeername: ENOTCONN: the socket is not connected');
-  }
-
-  /** @internal */
-  get $bound(): Address | null {
-    return this.#bound;
+    this.$options?.applyTo(node);
+    if (!this.$ref) node.unref();
   }
 
   // ---- binding and listening ------------------------------------------------------------------------------------------
@@ -271,13 +91,13 @@ export class Socket {
   /** The address to be at. Acts at once; the operation waits for the outcome, which a stream socket has only at `listen`. */
   bind(address: Address): Operation<void> {
     this.$open('bind');
-    if (this.#bound !== null) throw new SocketError('EINVAL', 'bind: EINVAL: the socket is bound already');
-    this.#bound = this.#checked(address, 'bind(address)');
+    if (this.$bound !== null) throw new SocketError('EINVAL', 'bind: EINVAL: the socket is bound already');
+    this.$bound = this.#checked(address, 'bind(address)');
     if (this.type === SOCK_STREAM) return Order.done('bind', undefined);
     const order = new Order<void>('bind');
     const datagrams = this.$datagram();
-    const [host, port] = this.#bound as InetAddress;
-    datagrams.bind(port, anyHost(host, this.family), () => this.#options?.applyToDatagrams(datagrams), order);
+    const [host, port] = this.$bound as InetAddress;
+    datagrams.bind(port, anyHost(host, this.family), () => this.$options?.applyToDatagrams(datagrams), order);
     return order;
   }
 
@@ -289,15 +109,15 @@ export class Socket {
   $datagram(): Datagrams {
     if (this.type !== SOCK_DGRAM) throw new SocketError('EOPNOTSUPP', 'EOPNOTSUPP: not a datagram socket');
     if (this.$datagrams === null) {
-      const options = this.#allOptions;
+      const options = this.$allOptions;
       this.$datagrams = new Datagrams({
         ipv6: this.family === AF_INET6,
         reuseAddr: options.on(opt.SOL_SOCKET, opt.SO_REUSEADDR),
         reusePort: options.on(opt.SOL_SOCKET, opt.SO_REUSEPORT),
         ipv6Only: options.on(opt.IPPROTO_IPV6, opt.IPV6_V6ONLY),
       });
-      this.#spread();
-      if (!this.#ref) this.ref = false;
+      this.$spread();
+      if (!this.$ref) this.ref = false;
     }
     return this.$datagrams;
   }
@@ -317,14 +137,14 @@ export class Socket {
     }
     const listener = new Listener();
     this.$listener = listener;
-    this.#spread();
-    if (!this.#ref) this.ref = false;
+    this.$spread();
+    if (!this.$ref) this.ref = false;
     const order = new Order<void>('listen');
     const least = Math.max(backlog, 1);
-    if (this.family === AF_UNIX) listener.open({ path: this.#bound as string, backlog: least }, order);
+    if (this.family === AF_UNIX) listener.open({ path: this.$bound as string, backlog: least }, order);
     else {
-      const [host, port] = (this.#bound ?? ['', 0]) as InetAddress;
-      const options = this.#allOptions;
+      const [host, port] = (this.$bound ?? ['', 0]) as InetAddress;
+      const options = this.$allOptions;
       listener.open(
         {
           host: anyHost(host, this.family),
@@ -362,7 +182,7 @@ export class Socket {
     const node = this.#listening('acceptNowait').take();
     if (node === undefined) return null;
     const made = new Socket(this.family);
-    if (this.family === AF_UNIX) made.#peer = '';
+    if (this.family === AF_UNIX) made.$peer = '';
     made.$connected(node, true, Sent.MARKED);
     return made;
   }
@@ -371,7 +191,7 @@ export class Socket {
   $accepted(node: NodeSocket): [Socket, Address] {
     const made = new Socket(this.family);
     const address: Address = this.family === AF_UNIX ? '' : [node.remoteAddress ?? '', node.remotePort ?? 0];
-    made.#peer = address;
+    made.$peer = address;
     made.$connected(node, true, Sent.MARKED);
     return [made, address];
   }
@@ -400,13 +220,13 @@ export class Socket {
 
   /** @internal */
   $joined(node: NodeSocket, peer: Address): void {
-    this.#peer = peer === '' || typeof peer === 'string' ? peer : null;
+    this.$peer = peer === '' || typeof peer === 'string' ? peer : null;
     this.$connected(node, false, Sent.MARKED);
   }
 
   /** @internal A datagram socket has a fixed peer. */
   $paired(peer: Address | null): void {
-    this.#peer = peer;
+    this.$peer = peer;
   }
 
   // ---- receiving ------------------------------------------------------------------------------------------------------
@@ -422,7 +242,7 @@ export class Socket {
     if (options === undefined && !debugging) {
       // It holds no state of a call: one serves all of the same size.
       const last = this.#recv;
-      if (last !== null && this.#recvMax === max && !this.#closed) return last;
+      if (last !== null && this.#recvMax === max && !this.$closed) return last;
     }
     this.$open('recv');
     checkSize(max, 'recv(size)');
@@ -513,7 +333,7 @@ export class Socket {
   }
 
   #connectedDatagrams(): Datagrams {
-    if (this.#peer === null) throw new SocketError('EDESTADDRREQ', 'send: EDESTADDRREQ: connect it, or use sendto');
+    if (this.$peer === null) throw new SocketError('EDESTADDRREQ', 'send: EDESTADDRREQ: connect it, or use sendto');
     return this.$datagram();
   }
 
@@ -534,7 +354,7 @@ export class Socket {
     this.$open('makefile');
     const file: StreamFile<any> = new StreamFile<any>(this.$reader, this.$writer, mode, options, () => {
       this.#files?.delete(file);
-      if (this.#closed && !this.#files?.size) this.#release();
+      if (this.$closed && !this.#files?.size) this.#release();
     });
     this.#files ??= new Set();
     this.#files.add(file);
@@ -556,8 +376,8 @@ export class Socket {
 
   /** Close it. Who waits in it gets an error; a file of `makefile` keeps the connection. Harmless when it is closed. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.$closed) return;
+    this.$closed = true;
     this.#recv = null;
     if (!this.#files?.size) this.#release();
   }
@@ -581,7 +401,7 @@ export class Socket {
   }
 
   #end(node: NodeSocket): void {
-    const linger = this.#options?.linger() ?? null;
+    const linger = this.$options?.linger() ?? null;
     if (linger === 0) return void node.resetAndDestroy();
     // What the kernel has it sends by itself; what was handed over and is still here goes first.
     if (node.writableLength === 0 || node.destroyed || this.$writer.error !== null) return void node.destroy();
@@ -597,7 +417,7 @@ export class Socket {
    */
   detach(): Detached | null {
     this.$open('detach');
-    this.#closed = this.#gone = true;
+    this.$closed = this.#gone = true;
     this.#recv = null;
     this.$reader.detach();
     this.$writer.detach();
@@ -612,7 +432,7 @@ export class Socket {
     this.close();
   }
 
-  toString(): string {
+  override toString(): string {
     const parts = [
       this.closed ? 'closed' : this.$listener !== null ? 'listening' : this.$node !== null ? 'connected' : 'fresh',
     ];
@@ -641,33 +461,6 @@ function intoBytes(buffer: ArrayBufferView, size: number, where: string): Uint8A
   if (size > buffer.byteLength) throw new RangeError(`${where}: ${size} bytes do not fit into ${buffer.byteLength}`);
   return new Uint8Array(buffer.buffer, buffer.byteOffset, size === 0 ? buffer.byteLength : size);
 }
-
-function* sending(to: Socket, file: string | Readable, offset: number, count: number): Generator<Park, number, any> {
-  const stream = typeof file === 'string' ? createReadStream(file, { start: offset }) : file;
-  const reader = readerOf(stream, 'sendfile');
-  let skip = typeof file === 'string' ? 0 : offset;
-  let sent = 0;
-  try {
-    while (sent < count) {
-      let piece = yield* new Recv(reader, 65536, undefined);
-      if (piece.length === 0) break;
-      if (skip > 0) {
-        const skipped = Math.min(skip, piece.length);
-        skip -= skipped;
-        piece = piece.subarray(skipped);
-      }
-      piece = cut(piece, count - sent);
-      yield* to.sendall(piece);
-      sent += piece.length;
-    }
-    return sent;
-  } finally {
-    reader.close();
-    stream.destroy();
-  }
-}
-
-const cut = (data: Buffer, max: number): Buffer => (data.length > max ? data.subarray(0, max) : data);
 
 function fill(into: Uint8Array, data: Buffer): number {
   const fits = cut(data, into.length);

@@ -45,13 +45,7 @@ export {
   SOCK_STREAM,
   SocketKind,
 } from './address.ts';
-export {
-  type Detached,
-  getdefaulttimeout,
-  Socket as socket,
-  Socket as SocketType,
-  setdefaulttimeout,
-} from './endpoint.ts';
+export { type Detached, Socket as socket, Socket as SocketType } from './endpoint.ts';
 export {
   AddressError as gaierror,
   HostError as herror,
@@ -89,6 +83,7 @@ export {
 } from './options.ts';
 export { cancelWait, cancelWaitEx, type WaitForOptions, wait, waitRead, waitReadwrite, waitWrite } from './poll.ts';
 export type { AddressInfo, AddressInfoOptions, HostEntry } from './resolver.ts';
+export { getdefaulttimeout, setdefaulttimeout } from './socket-state.ts';
 export type { FileMode, FileOptions, IoOptions, StreamFile, TextEncoding } from './stream.ts';
 export type { Data } from './writer.ts';
 

@@ -10,7 +10,8 @@ import { Operation, SingleUse } from '../hub/operation.ts';
 import { timeoutOf } from '../limit.ts';
 import type { Limit } from '../timeout.ts';
 import { badDescriptor, fromNode, SocketError } from './errors.ts';
-import { EMPTY, msOf, ReadExactly, Reader, ReadUntil, RecvInto } from './reader.ts';
+import { EMPTY, msOf, Reader } from './reader.ts';
+import { ReadExactly, ReadUntil, RecvInto } from './reads.ts';
 import { CharacterScan, TextCodec, type TextOptions } from './text.ts';
 import { type Data, Send, Sent, type Sink, Writer } from './writer.ts';
 

@@ -5,7 +5,7 @@ import { Buffer } from 'node:buffer';
 import type { Greenlet } from '../gevent-greenlet.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Park } from '../hub/protocol.ts';
-import { Recv } from '../net/reader.ts';
+import { Recv } from '../net/reads.ts';
 import { TextCodec, type TextOptions } from '../net/text.ts';
 import type { Data } from '../net/writer.ts';
 import type { FileObjectPosix } from './stream-object.ts';

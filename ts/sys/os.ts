@@ -18,7 +18,7 @@ import {
   takeUp,
 } from '../net/descriptors.ts';
 import { fromNode, OSError } from '../net/errors.ts';
-import { Recv } from '../net/reader.ts';
+import { Recv } from '../net/reads.ts';
 import { sharedReader, sharedWriter, sidesOf } from '../net/shared.ts';
 import { type Data, Send, toBytes } from '../net/writer.ts';
 import { buffer } from './disk.ts';
