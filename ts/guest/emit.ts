@@ -30,7 +30,7 @@ export function leb(value: number): number[] {
 }
 
 /** Signed LEB128, of an i32. */
-export function sleb(value: number): number[] {
+function sleb(value: number): number[] {
   const bytes: number[] = [];
   let left = value | 0;
   for (;;) {

@@ -139,7 +139,7 @@ export function eventStream(fn: (events: EventWriter) => unknown): Streamed {
 }
 
 /** @internal */
-export function formatEvent({ data, event, id, retry }: ServerSentEvent): string {
+function formatEvent({ data, event, id, retry }: ServerSentEvent): string {
   let text = '';
   for (const [field, value] of [
     ['event', event],

@@ -35,7 +35,7 @@ function withoutScheme(name: string): string {
 }
 
 /** The module, the object, or what a namespace is made of. */
-export function objectOf(target: Target, where: string): object {
+function objectOf(target: Target, where: string): object {
   if (typeof target === 'string') {
     const name = withoutScheme(target);
     const found = name === 'globalThis' ? globalThis : process.getBuiltinModule(name);
