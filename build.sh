@@ -132,7 +132,7 @@ build() {
   trap 'rm -f dist/tsconfig.json' EXIT
   cat >dist/tsconfig.json <<<'{
     "extends": "../tsconfig.json",
-    "compilerOptions": { "noEmit": false, "emitDeclarationOnly": true, "rootDir": "../ts", "outDir": "." },
+    "compilerOptions": { "noEmit": false, "emitDeclarationOnly": true, "declarationMap": true, "rootDir": "../ts", "outDir": "." },
     "include": ["../ts"]
   }'
   tsc -p dist/tsconfig.json
@@ -170,6 +170,7 @@ pack() {
       dir: process.argv[2],
       format: 'esm',
       sourcemap: true,
+      sourcemapExcludeSources: true, // ts/ is in the package
       codeSplitting: { groups: [{ name: groupOf, debugName: 'main' }] },
     });
 JS
