@@ -79,6 +79,11 @@ const TO_MAIN = 4;
 type SpawnCallback = (greenlet: Greenlet<any>) => void;
 const spawnCallbacks = new Set<SpawnCallback>();
 
+/** @internal Nobody wants to hear of greenlets that are started. */
+export function startsUnheard(): boolean {
+  return spawnCallbacks.size === 0;
+}
+
 /**
  * A function running concurrently with others, switched at its blocking calls.
  *
@@ -268,7 +273,8 @@ export class Greenlet<T = any> extends RawGreenlet {
       if (active !== hub) hub.kick();
     } else {
       if (collector !== null) this.$collector = null;
-      if (slot !== NIL) this.$giveBack(hub, slot);
+      // Unless the collector has kept it.
+      if (slot !== NIL && this.$slot === slot) this.$giveBack(hub, slot);
     }
     if (this.$links !== NIL) this.$fireLinks(hub);
     if (more !== null) {
@@ -474,14 +480,10 @@ export class Greenlet<T = any> extends RawGreenlet {
 
   /** @internal Order the death of one that is not dead. Null: it was carried out at once. */
   $shoot(error: unknown): KillOrder | null {
-    this.$doom();
     if (this.$state !== State.FRESH && this.$state !== State.QUEUED) return new KillOrder(this, error);
     this.$cancel(error);
     return null;
   }
-
-  /** @internal Its death was ordered. */
-  $doom(): void {}
 
   /** @internal Somebody else tells of its error. */
   set $quiet(on: boolean) {

@@ -14,6 +14,7 @@ import {
 import { CollectLink, type Collector } from './greenlet-links.ts';
 import { active, debugging, threadHub, threadHubIfAny } from './hub/current.ts';
 import { deliver } from './hub/drive.ts';
+import { expandAll } from './hub/dump.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Operation, RowWait } from './hub/operation.ts';
 import { exceptionFrom, RawGreenlet, type RawRun, State, waitingGreenlet } from './hub/raw.ts';
@@ -119,10 +120,7 @@ export function killall(greenlets: Iterable<RawGreenlet>, options: KillOptions =
     if (greenlet.dead) continue;
     if (greenlet instanceof Greenlet && (greenlet.$state === State.FRESH || greenlet.$state === State.QUEUED)) {
       greenlet.$cancel(killer(exception));
-    } else {
-      if (greenlet instanceof Greenlet) greenlet.$doom();
-      living.push(greenlet);
-    }
+    } else living.push(greenlet);
   }
   const hubs = new Set(living.map((greenlet) => greenlet.$hub));
   const order = new KillAll(living, exception, block, timeout, hubs.size);
@@ -278,6 +276,7 @@ export function shutdown(): void {
   const hub = hubHere();
   const caller = waitingGreenlet();
   const greenlets = new Set<RawGreenlet>(hub.asyncBodies);
+  expandAll(hub);
   for (const owner of hub.owners as unknown[]) if (owner instanceof RawGreenlet) greenlets.add(owner);
   greenlets.delete(caller);
   killall(greenlets, { block: false });

@@ -34,6 +34,11 @@ export function originHere(hub: Hub): Origin | null {
   return latestOrigin;
 }
 
+/** Another one than before: the running greenlet has made one meanwhile. */
+export function lastOrigin(): Origin | null {
+  return latestOrigin;
+}
+
 export function treeOf(greenlet: Greenlet): Record<string, unknown> {
   greenlet.$origin ??= new Origin(greenlet.$hub, NIL, null);
   greenlet.$origin.tree ??= {};

@@ -2,9 +2,11 @@
 //
 // G1  a Greenlet is in `greenlets` from its entering to the turn in which its end is told, which is the first thing told
 //     of it if it entered before anybody linked to it
-// G2  #empty is up exactly while `greenlets` has no member
+// G2  #empty is up exactly while there is no member, `length` is 0
 
 import { describe, KILL_OPTIONS, needOptions, TIMEOUT, wrongType } from './core/clock.ts';
+import { NIL } from './core/contract.ts';
+import type { Crowd } from './crowd.ts';
 import { Event } from './event.ts';
 import { GreenletExit } from './exceptions.ts';
 import { Framed } from './framed.ts';
@@ -59,8 +61,12 @@ const ENTER_OPTIONS: readonly string[] = ['blocking', 'timeout'];
  */
 export class Group {
   static readonly name: string = 'Group';
-  /** The members. */
-  readonly greenlets = new Set<RawGreenlet>();
+  readonly #members = new Set<RawGreenlet>();
+  /** Members that are not among those, for they are made when their turn comes. */
+  #unseen = 0;
+  readonly #crowds = new Set<Crowd>();
+  /** Somebody may look at the members at any time. */
+  #watched = false;
   /** Members that have been shot at by `kill` or `killone`. */
   readonly dying = new Set<RawGreenlet>();
   /** What `spawn` makes. */
@@ -76,6 +82,17 @@ export class Group {
   }
 
   // ---- members --------------------------------------------------------------------------------------------------------
+
+  /** The members. */
+  get greenlets(): Set<RawGreenlet> {
+    this.#watched = true;
+    return this.#all();
+  }
+
+  #all(): Set<RawGreenlet> {
+    for (const crowd of this.#crowds) crowd.$expand();
+    return this.#members;
+  }
 
   /** Keep track of a greenlet, until it ends or `discard`. Switch point only in a Pool that is full. */
   add(greenlet: RawGreenlet, options: EnterOptions = {}): Operation<void> {
@@ -141,14 +158,44 @@ export class Group {
     return this.greenletClass === Greenlet ? this : null;
   }
 
-  /** @internal There is a limit to its members. */
-  get $isBounded(): boolean {
+  /** @internal Members may be made when their turn comes. */
+  get $takesCrowds(): boolean {
+    return !this.#watched;
+  }
+
+  /** @internal `count` members of a crowd begin, for which room was taken. */
+  $crowdEnters(crowd: Crowd, count: number): void {
+    this.#crowds.add(crowd);
+    this.#unseen += count;
+    this.#empty.clear();
+  }
+
+  /** @internal All of it have left. */
+  $crowdOver(crowd: Crowd): void {
+    this.#crowds.delete(crowd);
+  }
+
+  /** @internal One of a crowd is a member like any other. */
+  $seen(greenlet: RawGreenlet): void {
+    --this.#unseen;
+    this.#members.add(greenlet);
+  }
+
+  /** @internal One of a crowd has left. */
+  $leftUnseen(): void {
+    --this.#unseen;
+    if (this.length === 0) this.#empty.set();
+    this.$giveRoom();
+  }
+
+  /** @internal Room that some leave can go to others of the same map at once: nobody could tell. `ours` waits for it. */
+  $passesRoom(_ours: boolean): boolean {
     return false;
   }
 
-  /** @internal Somebody waits for room, besides one who hands out work (`ours`). */
-  $crowded(_ours: boolean): boolean {
-    return false;
+  /** @internal Nobody waits for the group to be empty. */
+  get $isUnjoined(): boolean {
+    return this.#empty.$row === NIL;
   }
 
   /**
@@ -157,7 +204,7 @@ export class Group {
    */
   $startTold(greenlet: Greenlet<any>, collector: SoleCollector): void {
     collectEnd(greenlet, collector);
-    this.greenlets.add(greenlet);
+    this.#members.add(greenlet);
     this.#empty.clear();
     try {
       greenlet.start();
@@ -179,19 +226,22 @@ export class Group {
 
   /** Keep track of it no longer. It is not killed. */
   discard(greenlet: RawGreenlet): void {
+    for (const crowd of this.#crowds) if (crowd.isRunning(greenlet)) crowd.$expand();
     this.$left(greenlet);
   }
 
   has(greenlet: RawGreenlet): boolean {
-    return this.greenlets.has(greenlet);
+    if (this.#members.has(greenlet)) return true;
+    for (const crowd of this.#crowds) if (crowd.isRunning(greenlet)) return true;
+    return false;
   }
 
   get length(): number {
-    return this.greenlets.size;
+    return this.#members.size + this.#unseen;
   }
 
   [Symbol.iterator](): Iterator<RawGreenlet> {
-    return this.greenlets[Symbol.iterator]();
+    return this.#all()[Symbol.iterator]();
   }
 
   /** False: there is always room. */
@@ -237,17 +287,17 @@ export class Group {
   /** @internal A member from now on. Room has been taken. */
   $track(greenlet: RawGreenlet): void {
     checkGreenlet(greenlet, 'add(greenlet)');
-    if (this.greenlets.has(greenlet)) return this.$giveRoom();
+    if (this.has(greenlet)) return this.$giveRoom();
     if (greenlet instanceof Greenlet) collectEnd(greenlet, this.#leaver);
-    this.greenlets.add(greenlet);
+    this.#members.add(greenlet);
     this.#empty.clear();
   }
 
   /** @internal It is a member no longer. */
   $left(greenlet: RawGreenlet): void {
-    if (!this.greenlets.delete(greenlet)) return;
+    if (!this.#members.delete(greenlet)) return;
     this.dying.delete(greenlet);
-    if (this.greenlets.size === 0) this.#empty.set();
+    if (this.length === 0) this.#empty.set();
     this.$giveRoom();
   }
 
@@ -261,7 +311,7 @@ export class Group {
     needOptions('join(options)', options, ['raiseError', 'timeout']);
     const { timeout = null, raiseError = false } = options;
     limitMs(timeout, 'join(timeout)');
-    const members = raiseError ? [...this.greenlets] : [];
+    const members = raiseError ? [...this.#all()] : [];
     return new Framed('Group.join', () => this.#joining(members, timeout));
   }
 
@@ -288,7 +338,7 @@ export class Group {
   }
 
   #shoot(exception: unknown): void {
-    for (const greenlet of [...this.greenlets]) {
+    for (const greenlet of [...this.#all()]) {
       if (this.dying.has(greenlet)) continue;
       this.dying.add(greenlet);
       killRaw(greenlet, exception);
@@ -301,9 +351,9 @@ export class Group {
     if (!block) return;
     const timeout = Timeout.startNew(limit);
     try {
-      while (this.greenlets.size > 0) {
+      while (this.length > 0) {
         this.#shoot(exception);
-        const members = [...this.greenlets];
+        const members = [...this.#all()];
         const told = members.filter((g): g is Greenlet<any> => g instanceof Greenlet);
         const raw = members.filter((g) => !(g instanceof Greenlet));
         yield* joinall(told);
@@ -324,7 +374,7 @@ export class Group {
     needOptions('killone(options)', options, KILL_OPTIONS);
     const { exception = GreenletExit, block = true, timeout = null } = options;
     killer(exception);
-    const mine = this.greenlets.has(greenlet) && !this.dying.has(greenlet);
+    const mine = this.has(greenlet) && !this.dying.has(greenlet);
     if (mine) {
       this.dying.add(greenlet);
       killRaw(greenlet, exception);
@@ -353,7 +403,7 @@ export class Group {
   }
 
   *#apply(caller: RawGreenlet, fn: (...args: any[]) => unknown, args: unknown[]): Generator<Park, any, any> {
-    if (this.greenlets.has(caller)) return yield* settle(fn(...args));
+    if (this.has(caller)) return yield* settle(fn(...args));
     const greenlet = yield* this.spawn(fn as OtherBody<unknown[], unknown>, ...args);
     return yield* greenlet.get();
   }
@@ -468,7 +518,7 @@ export class Group {
   }
 
   toString(): string {
-    return `<${this.constructor.name} of ${this.greenlets.size}>`;
+    return `<${this.constructor.name} of ${this.length}>`;
   }
 }
 

@@ -158,6 +158,10 @@ class ImapWork extends Work {
     return !this.more;
   }
 
+  override beginMore(count: number, into: unknown[]): boolean {
+    return this.#to.$isUnlimited && super.beginMore(count, into) && this.#to.$beganMore(count);
+  }
+
   set(index: number, value: unknown): boolean {
     this.#to.$arrived(index, value);
     return false;
@@ -266,6 +270,17 @@ export class IMapUnordered<R = any> extends Greenlet<void> {
     if (this.#finished) return;
     this.#finished = true;
     this.#put(this.#work === null ? 0 : this.#work.begun, new Outcome(ok, error, true));
+  }
+
+  /** @internal There is always room for results. */
+  get $isUnlimited(): boolean {
+    return this.#room === Infinity;
+  }
+
+  /** @internal */
+  $beganMore(count: number): true {
+    this.#outstanding += count;
+    return true;
   }
 
   /** @internal An item was begun: the room left. */

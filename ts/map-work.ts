@@ -1,31 +1,21 @@
 // Items on their way through the members of a group: what map and imap have in common.
 //
-// A bounded Pool runs them in at most `size` greenlets, each taking one item after another, since a greenlet an item costs
-// three times what a no-op does. Between items such a greenlet lets others run. An unbounded group has a greenlet for each item, as has
-// an async function anywhere, for it is known by its greenlet.
+// Each item is run by a greenlet of its own, as many at once as there is room for. They are made by a crowd, if they can be: see there.
 //
-//   W1  a greenlet takes another item only if nobody could tell from a new one: none failed, it was not shot, keeps nothing (locals, what was
-//       deferred, …), nobody waits for its end, and nobody waits for its place. What Timeouts of an item before do, they do to the dead
 //   M1  an item that was begun has a result: what fn gave, its error, or the GreenletExit its greenlet was killed with
 //   M2  the error of an item is reported when it happens, as any greenlet's, and raised by position
 //   M3  who waits for the last result finds the group without its greenlet: it is given when the group is told of the end
 
-import { describe } from './core/clock.ts';
-import { Greenlet, SpawnedGreenlet } from './gevent-greenlet.ts';
-import type { SoleCollector } from './greenlet-links.ts';
+import { Crowd, ItemEnd, mayCrowd } from './crowd.ts';
+import { SpawnedGreenlet } from './gevent-greenlet.ts';
 import type { Group } from './group.ts';
 import { active, threadHub } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { RowWait, SingleUse } from './hub/operation.ts';
 import type { Park } from './hub/protocol.ts';
-import { nextMoment } from './hub/shielding.ts';
-import { sleep } from './sleep.ts';
-import { isAsync, settle } from './unwind.ts';
 
 // A constant of this file: see hub/raw.ts.
 const NIL = -1;
-
-const turn = sleep(0);
 
 /** What an iterable or an item's function threw. */
 export interface Failure {
@@ -96,6 +86,16 @@ export abstract class Work {
   /** The result of one who has ended. */
   ended(index: number, greenlet: { successful(): boolean; value: unknown; exception: unknown }): boolean {
     return greenlet.successful() ? this.set(index, greenlet.value) : this.fail(index, greenlet.exception);
+  }
+
+  /** Begin `count` items, of an array that has more than that: they are put into `into`. False: it is none, or has not so many. */
+  beginMore(count: number, into: unknown[]): boolean {
+    const list = this.#list;
+    if (list === null || this.begun + count >= list.length) return false;
+    for (let i = 0; i < count; ++i) into[i] = list[this.begun + i];
+    this.begun += count;
+    this.item = list[this.begun];
+    return true;
   }
 
   abstract describe(): string;
@@ -225,103 +225,10 @@ class WaitForRoom extends SingleUse<boolean> implements Waiting {
   }
 }
 
-/** A greenlet that runs one item after another. It tells the group of its end itself. */
-class MapWorker extends Greenlet<any> implements SoleCollector {
-  readonly #work: Work;
-  readonly #group: Group;
-  /** The item in hand. */
-  #index: number;
-  #item: unknown;
-  /** The moment it was begun: see Timeout. */
-  #begun = 0;
-  /** Its death was ordered. */
-  #doomed = false;
-
-  constructor(work: Work, group: Group) {
-    super();
-    this.#work = work;
-    this.#group = group;
-    this.#item = work.item;
-    this.#index = work.begin();
-  }
-
-  override *_run(): Generator<Park, unknown, any> {
-    const work = this.#work;
-    const { fn, spread } = work;
-    for (;;) {
-      const given = spread ? fn.apply(this, this.#item as unknown[]) : fn.call(this, this.#item);
-      const value = given !== null && typeof given === 'object' ? yield* settle(given) : given;
-      if (!this.#goesOn()) return value;
-      work.set(this.#index, value);
-      this.#item = work.item;
-      this.#index = work.begin();
-      this.#begun = nextMoment();
-      // Its turn is over, as that of the greenlet of the item before would be.
-      yield* turn;
-    }
-  }
-
-  /** W1 */
-  #goesOn(): boolean {
-    const work = this.#work;
-    if (!work.mayBegin || this.$more !== null || this.$links !== NIL || this.#doomed) return false;
-    return !this.#group.$crowded(work.waiter?.inLine === true);
-  }
-
-  /** @internal */
-  override $doom(): void {
-    this.#doomed = true;
-  }
-
-  /** @internal */
-  override get $begun(): number {
-    return this.#begun;
-  }
-
-  found(): boolean {
-    this.#group.$left(this);
-    return this.#work.ended(this.#index, this);
-  }
-
-  ended(): boolean {
-    return true;
-  }
-
-  linked(): void {}
-
-  override toString(): string {
-    return `<MapWorker ${JSON.stringify(this.name)}: ${this.#work.fn.name || 'anonymous'}(${describe(this.#item).slice(0, 50)})>`;
-  }
-}
-
-/** Tells of the end of the greenlet of one item. */
-class ItemEnd implements SoleCollector {
-  readonly #work: Work;
-  readonly #group: Group;
-  readonly #index: number;
-
-  constructor(work: Work, group: Group, index: number) {
-    this.#work = work;
-    this.#group = group;
-    this.#index = index;
-  }
-
-  found(greenlet: Greenlet<any>): boolean {
-    this.#group.$left(greenlet);
-    return this.#work.ended(this.#index, greenlet);
-  }
-
-  ended(): boolean {
-    return true;
-  }
-
-  linked(): void {}
-}
-
 /** @internal Have members of `group` run the items, as many at once as there is room for; over when the last has been begun. */
 export function* handOut(group: Group, work: Work): Generator<Park, void, any> {
-  const shared = group.$isBounded && !isAsync(work.fn);
   const { fn, spread } = work;
+  const hub = active ?? threadHub();
   while (work.more) {
     if (!work.mayBegin) {
       yield* new WaitForWork(work);
@@ -329,12 +236,10 @@ export function* handOut(group: Group, work: Work): Generator<Park, void, any> {
     }
     if (!group.$takesRoom() && !(yield* new WaitForRoom(work, group))) continue;
     if (!work.mayBegin) group.$giveRoom();
-    else if (shared) {
-      const worker = new MapWorker(work, group);
-      group.$startTold(worker, worker);
-    } else {
+    else if (mayCrowd(hub, group, fn)) new Crowd(hub, group, work).begin();
+    else {
       const args = spread ? (work.item as unknown[]) : [work.item];
-      const greenlet = new SpawnedGreenlet(active ?? threadHub(), fn, args);
+      const greenlet = new SpawnedGreenlet(hub, fn, args);
       group.$startTold(greenlet, new ItemEnd(work, group, work.begin()));
     }
   }

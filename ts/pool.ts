@@ -80,13 +80,8 @@ export class Pool extends Group {
   }
 
   /** @internal */
-  override get $isBounded(): boolean {
-    return this.#room !== null;
-  }
-
-  /** @internal */
-  override $crowded(ours: boolean): boolean {
-    return this.#room !== null && this.#room.linkcount() > (ours ? 1 : 0);
+  override $passesRoom(ours: boolean): boolean {
+    return this.#room !== null && ours && this.#room.linkcount() === 1 && this.#room.counter === 0;
   }
 
   /** @internal */

@@ -212,8 +212,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
         hub.throwInMainLater(exception);
         this.#late = { greenlet, error: exception };
       }
-    } else if (greenlet.$begun <= this.#moment) {
-      // What it was started for is not over.
+    } else {
       deliver(hub, greenlet, exception, this.#moment);
       const more = greenlet.$more;
       if (more?.pendingErrors?.includes(exception) || more?.shield?.held.some((held) => held.error === exception)) {

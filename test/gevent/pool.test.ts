@@ -6,15 +6,20 @@ import { defer } from '../../ts/guard.ts';
 import { Greenlet, getcurrent, joinall, kill, sleep, spawn, spawnRaw, Timeout, until } from '../../ts/index.ts';
 import { Group, IMap, type IMapUnordered, Pool, PoolFull } from '../../ts/pool.ts';
 import { Full } from '../../ts/queue.ts';
-import { CORES } from '../support/cores.ts';
-import { leftIn, world } from '../support/worlds.ts';
+import { CORES, type CoreName } from '../support/cores.ts';
+import { leftIn, world as worldOf } from '../support/worlds.ts';
 
 function* value(x: unknown) {
   yield* sleep(0);
   return x;
 }
 
-describe.each(CORES)('on the %s core', (core) => {
+// Debug mode makes greenlets of a map at once, which else are made when their turn comes.
+const WORLDS = CORES.flatMap((core) => [true, false].map((debug) => [core, debug] as const));
+
+describe.each(WORLDS)('on the %s core, debug mode %s', (core, debug) => {
+  const world = (name: CoreName) => worldOf(name, { debug });
+
   describe('a group', () => {
     test('has its members until they have ended, and join waits until it is empty', () => {
       const { hub, clock, trace, log } = world(core);
@@ -637,7 +642,7 @@ describe.each(CORES)('on the %s core', (core) => {
       });
       clock.advance(2);
       expect(log).toEqual([]);
-      expect(made.reported()).toHaveLength(1);
+      expect(made.reported()).toHaveLength(debug ? 1 : 0);
     });
 
     test('an iterable that throws is the error of the map; what was begun ends', () => {

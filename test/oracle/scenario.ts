@@ -88,8 +88,8 @@ export function shown(value: unknown): string {
 }
 
 /** Run our side of a scenario, or of anything else with a log. */
-export async function here(core: CoreName, body: ScenarioBody): Promise<string[]> {
-  const simulation = simulate({ core: smallCore(core), auto: true });
+export async function here(core: CoreName, body: ScenarioBody, debug = true): Promise<string[]> {
+  const simulation = simulate({ core: smallCore(core), auto: true, debug });
   const { hub, clock } = simulation;
   const lines: string[] = [];
   const log: Log = (...what) => void lines.push(what.map(shown).join(' '));

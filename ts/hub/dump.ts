@@ -84,9 +84,15 @@ function lineOf({ name, state, where, shielded, heldBack }: Dumped): string {
   return state === 'switched' ? `${name} switched away${shield}` : `${name} in ${where}${shield}`;
 }
 
+/** Make the greenlets that are to be made when their turn comes. */
+export function expandAll(hub: Hub): void {
+  for (const owner of [...hub.owners]) owner.$expand?.();
+}
+
 /** The living greenlets of a hub that have a slot, by slot. Raw ones have one only while they wait for the hub. */
 export function greenletsOf(hub: Hub): RawGreenlet[] {
   const found: RawGreenlet[] = [];
+  expandAll(hub);
   for (let slot = 0; slot < hub.owners.length; ++slot) {
     const g = greenletAt(hub, slot);
     if (g !== null) found.push(g);
@@ -102,6 +108,7 @@ function greenletAt(hub: Hub, slot: number): RawGreenlet | null {
 
 function entriesOf(hub: Hub): Dumped[] {
   const entries: Dumped[] = [];
+  expandAll(hub);
   for (let waiter = hub.mainWaiters.first; waiter !== null; waiter = waiter.after) {
     entries.push(entry(hub, null, 'waiting', waiter.slot, waiter.op));
   }

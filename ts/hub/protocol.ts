@@ -77,6 +77,8 @@ export const Fired = {
 export interface Fires<H> {
   /** The slot's turn has come. The slot is loose. */
   $fire(hub: H, slot: number): number;
+  /** It stands for greenlets that are not made yet: make them, somebody wants to see them. */
+  $expand?(): void;
 }
 
 /** Where a greenlet is in its life; drawn in raw.ts. */

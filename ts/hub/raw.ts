@@ -129,11 +129,6 @@ export class RawGreenlet {
     return this.$state === State.DEAD;
   }
 
-  /** @internal The `moment()` when what it does now was begun, if it does one thing after another. */
-  get $begun(): number {
-    return 0;
-  }
-
   /** True from its first switch to its end: Python's `bool(g)`. */
   get active(): boolean {
     return this.$state === State.LIVE || this.$state === State.SWITCHED;

@@ -9,17 +9,12 @@
 import type { Hub } from './hub.ts';
 import type { RawGreenlet } from './raw.ts';
 
-/** How many sections, or things done in turn by one greenlet, were begun so far. */
+/** How many sections were begun so far. */
 let sections = 0;
 
 /** The number of this moment. */
 export function moment(): number {
   return sections;
-}
-
-/** A new one, after which what was started before can be told from what is started now. */
-export function nextMoment(): number {
-  return ++sections;
 }
 
 interface Held {
