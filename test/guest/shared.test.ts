@@ -2,16 +2,16 @@
 // derived ones. So random programs of guests and generator bodies must run alike with objects of both: same order, same results, with kills
 // and limits in between. GEVENT_SEED=… runs earlier ones again.
 
-import { expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Event } from '../../ts/event.ts';
 import type { NativeEngine } from '../../ts/guest/engine.ts';
 import { liftOf } from '../../ts/guest/engines.ts';
-import { bundle, load } from '../../ts/guest/guest.ts';
+import { bundle, load, type Program } from '../../ts/guest/guest.ts';
 import { type Greenlet, GreenletExit, sleep, spawn } from '../../ts/index.ts';
-import { Semaphore } from '../../ts/lock.ts';
-import { Channel, Empty, Full } from '../../ts/queue.ts';
+import { BoundedSemaphore, Semaphore } from '../../ts/lock.ts';
+import { Channel, Empty, END, Full } from '../../ts/queue.ts';
 import { BACKENDS, BUNDLED, wat } from '../support/guests.ts';
-import { leftIn, world } from '../support/worlds.ts';
+import { leftIn, type World, world } from '../support/worlds.ts';
 
 const SEED = Number(process.env.GEVENT_SEED ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`test/guest/shared.test.ts: GEVENT_SEED=${SEED}`);
@@ -24,17 +24,18 @@ type Where = (typeof BACKENDS)[number] | 'bundled' | 'lifted';
 const LIFTED = BACKENDS.includes('wasmfx') && BACKENDS.includes('asyncify') ? (['lifted'] as const) : [];
 const ALL: readonly Where[] = [...BACKENDS, ...BUNDLED, ...LIFTED];
 
-let bundled: Promise<Uint8Array<ArrayBuffer>> | undefined;
+const bundles = new Map<Uint8Array, Promise<Uint8Array<ArrayBuffer>>>();
 
-const program = async (where: Where, imports = {}) => {
+const program = async (where: Where, imports = {}, bytes = BYTES) => {
   if (where === 'lifted') {
-    const p = await load(BYTES, { backend: 'asyncify', imports });
+    const p = await load(bytes, { backend: 'asyncify', imports });
     liftOf(p.instance.engine as NativeEngine, p.limits).eager = true;
     return p;
   }
-  if (where !== 'bundled') return load(BYTES, { backend: where, imports });
-  bundled ??= bundle(BYTES, { blocking: [] });
-  return load(await bundled, { imports });
+  if (where !== 'bundled') return load(bytes, { backend: where, imports });
+  const made = bundles.get(bytes) ?? bundle(bytes, { blocking: [] });
+  bundles.set(bytes, made);
+  return load(await made, { imports });
 };
 
 // Op, object and limit come from the seed, as in `numbers` below. 0: where an item lies.
@@ -190,4 +191,208 @@ test.each(ALL)('%s: guests and generator bodies at random on the same objects', 
     most = Math.max(most, expected.length);
   }
   expect(most).toBeGreaterThan(60);
+});
+
+/** A guest that calls one import so often. */
+const CALLS = wat(`(module
+  (import "gevent" "semaphore_acquire" (func $acquire (param i32 f64) (result i32)))
+  (import "gevent" "semaphore_release" (func $release (param i32 i32)))
+  (import "gevent" "channel_put" (func $put (param i32 f64 f64) (result i32)))
+  (import "gevent" "channel_get" (func $get (param i32 i32 f64) (result i32)))
+  (import "gevent" "close" (func $close (param i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "acquire") (param $h i32) (param $n i32) (result i32)
+    (local $result i32)
+    (loop $l
+      (local.set $result (call $acquire (local.get $h) (f64.const -1)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $result))
+  (func (export "release") (param $h i32) (param $n i32) (param $count i32)
+    (loop $l
+      (call $release (local.get $h) (local.get $count))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "put") (param $h i32) (param $n i32) (result i32)
+    (local $result i32)
+    (loop $l
+      (local.set $result (call $put (local.get $h) (f64.convert_i32_s (local.get $n)) (f64.const -1)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $result))
+  ;; The sum of them, or the result of the last one, if that was an error.
+  (func (export "get") (param $h i32) (param $n i32) (param $out i32) (result f64)
+    (local $result i32) (local $sum f64)
+    (loop $l
+      (local.set $result (call $get (local.get $h) (local.get $out) (f64.const -1)))
+      (if (local.get $result) (then (return (f64.convert_i32_s (local.get $result)))))
+      (local.set $sum (f64.add (local.get $sum) (f64.load (local.get $out))))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+  (func (export "shut") (param $h i32) (result i32)
+    (drop (call $acquire (local.get $h) (f64.const -1)))
+    (drop (call $acquire (local.get $h) (f64.const -1)))
+    (drop (call $close (local.get $h)))
+    (call $acquire (local.get $h) (f64.const 0))))`);
+
+/** Play `what` in a world with a program of those calls. */
+async function calling(where: Where, what: (p: Program, w: World) => void, imports = {}): Promise<World> {
+  const w = world('wasm');
+  let ready = false;
+  spawn(async () => {
+    what(await program(where, imports, CALLS), w);
+    ready = true;
+  });
+  while (!ready) await new Promise((go) => setImmediate(go));
+  await w.clock.advanceAsync(1);
+  return w;
+}
+
+describe.each(ALL)('%s:', (where) => {
+  const native = where !== 'jspi';
+
+  test('hundreds of hand-overs between guests go to JavaScript a few times, the first of each object', async () => {
+    const acquires = vi.spyOn(Semaphore.prototype, '$enter');
+    const puts = vi.spyOn(Channel.prototype, '$offer');
+    const gets = vi.spyOn(Channel.prototype, '$ask');
+    onTestFinished(() => void vi.restoreAllMocks());
+    const semaphore = new Semaphore(0);
+    const channel = new Channel<number>();
+    let guests: Greenlet[] = [];
+    const w = await calling(where, (p) => {
+      guests = [
+        p.spawn('acquire', semaphore, 300),
+        p.spawn('release', semaphore, 300, 1),
+        p.spawn('get', channel, 300, 8),
+        p.spawn('put', channel, 300),
+      ];
+    });
+    expect(guests.map((g) => g.value)).toEqual([0, undefined, (300 * 301) / 2, 0]);
+    for (const spy of [acquires, puts, gets]) {
+      if (native) expect(spy.mock.calls.length).toBeLessThan(5);
+      else expect(spy.mock.calls.length).toBeGreaterThan(100);
+    }
+    expect(leftIn(w.hub)).toEqual({});
+  });
+
+  test('a pointer outside of the memory is refused before the guest waits, also for a channel that it knows', async () => {
+    const channel = new Channel<number>();
+    let [good, bad, put]: Greenlet[] = [];
+    const w = await calling(where, (p) => {
+      put = spawn(function* () {
+        for (let i = 0; i < 4; ++i) yield* channel.put(i);
+      });
+      good = p.spawn('get', channel, 3, 65528);
+      spawn(function* () {
+        yield* sleep(0.1);
+        bad = p.spawn('get', channel, 1, 65529);
+        yield* sleep(0.1);
+        put.kill({ block: false });
+      });
+    });
+    expect(good.value).toBe(3);
+    expect(bad.exception).toMatchObject({ code: 'GEVENT_GUEST_POINTER' });
+    expect(put.value).toBeInstanceOf(GreenletExit);
+    expect(channel.balance).toBe(0);
+    expect(w.reported()).toHaveLength(1);
+  });
+
+  test('a getter hears of END, and fails at what is no number', async () => {
+    const channel = new Channel<any>();
+    let guests: Greenlet[] = [];
+    const w = await calling(where, (p) => {
+      guests = [p.spawn('get', channel, 9, 0), p.spawn('get', channel, 9, 0)];
+      spawn(function* () {
+        for (const item of [1, 2, END, 'three']) yield* channel.put(item);
+      });
+    });
+    expect(guests[0].value).toBe(-64);
+    expect(guests[1].exception).toBeInstanceOf(TypeError);
+    expect(w.reported()).toHaveLength(1);
+    expect(leftIn(w.hub)).toEqual({});
+  });
+
+  test('who gets the slot of a guest that was killed while it waited waits in JavaScript as anybody', async () => {
+    const channel = new OtherChannel();
+    let [killed, next]: Greenlet[] = [];
+    const w = await calling(where, (p) => {
+      const semaphore = new Semaphore(1);
+      killed = p.spawn('acquire', semaphore, 2);
+      spawn(function* () {
+        yield* sleep(0.1);
+        yield* killed.kill();
+        next = p.spawn('get', channel, 2, 0);
+        yield* channel.put(40);
+        yield* channel.put(2);
+      });
+    });
+    expect(next.value).toBe(42);
+    expect(leftIn(w.hub)).toEqual({});
+  });
+
+  test('a handle that was closed names nothing', async () => {
+    const semaphore = new Semaphore(9);
+    let guest: Greenlet | null = null;
+    const w = await calling(where, (p) => {
+      guest = p.spawn('shut', semaphore);
+    });
+    expect((guest as unknown as Greenlet).exception).toMatchObject({ code: 'GEVENT_GUEST_HANDLE' });
+    expect(semaphore.counter).toBe(7);
+    expect(w.reported()).toHaveLength(1);
+  });
+
+  test('a BoundedSemaphore counts what guests release, and a Semaphore how much at once', async () => {
+    const bounded = new BoundedSemaphore(1);
+    const semaphore = new Semaphore(0);
+    let guests: Greenlet[] = [];
+    const w = await calling(where, (p) => {
+      guests = [
+        p.spawn('acquire', bounded, 1),
+        p.spawn('release', bounded, 2, 1),
+        p.spawn('acquire', semaphore, 6),
+        p.spawn('release', semaphore, 2, 3),
+        p.spawn('release', semaphore, 1, 0),
+      ];
+    });
+    expect(guests[1].exception).toBeInstanceOf(RangeError);
+    expect(guests[2].value).toBe(0);
+    expect(guests[4].exception).toBeInstanceOf(RangeError);
+    expect([bounded.counter, semaphore.counter]).toEqual([1, 0]);
+    expect(w.reported()).toHaveLength(2);
+  });
+
+  test("a name of gevent that the user gives is the user's, whatever the guest has waited in", async () => {
+    const seen: number[] = [];
+    let guest: Greenlet | null = null;
+    const semaphore = new Semaphore(5);
+    await calling(
+      where,
+      (p) => {
+        guest = p.spawn('acquire', semaphore, 2);
+        spawn(function* () {
+          yield* sleep(0.1);
+          p.spawn('release', semaphore, 3, 1);
+        });
+      },
+      { gevent: { semaphore_release: (_: number, count: number) => void seen.push(count) } },
+    );
+    expect((guest as unknown as Greenlet).value).toBe(0);
+    expect(seen).toEqual([1, 1, 1]);
+    expect(semaphore.counter).toBe(3);
+  });
+
+  test('as many objects as guests wait on, and no row is left when they have gone', async () => {
+    const all = Array.from({ length: 700 }, () => new Semaphore(0));
+    let guests: Greenlet[] = [];
+    const w = await calling(where, (p) => {
+      guests = all.map((it) => p.spawn('acquire', it, 2));
+      spawn(function* () {
+        yield* sleep(0.1);
+        for (const it of all) it.release();
+        yield* sleep(0.1);
+        for (const g of guests.slice(0, 350)) g.kill({ block: false });
+        for (const it of all.slice(350)) it.release();
+        for (let i = 0; i < 20; ++i) yield* sleep(0.01);
+      });
+    });
+    expect(guests.every((g) => g.dead)).toBe(true);
+    expect(leftIn(w.hub)).toEqual({});
+  });
 });
