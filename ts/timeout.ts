@@ -66,8 +66,8 @@ export class Timeout extends ControlException implements Fires<Hub> {
   readonly exception: TimeoutException;
   #slot = NIL;
   #greenlet: RawGreenlet | null = null;
+  /** The moment of its start; in main, where there are no sections, the operation consumed last. */
   #since = 0;
-  #moment = 0;
   /** Fired, and on its way to the next operation of a body that is not in one. */
   #late: { greenlet: RawGreenlet; error: unknown } | null = null;
   /** The core's priority, and flags. One Timeout is made for each block that must end in time: the fewer fields the better. */
@@ -108,8 +108,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
     const ms = this.$ms(hub);
     this.#slot = ms === Infinity ? hub.take(Kind.TIMER, this) : hub.takeTimer(this, ms, this.#state & PRIORITY);
     this.#greenlet = greenlet;
-    this.#since = hub.waiterSerial;
-    this.#moment = moment();
+    this.#since = greenlet === hub.main ? hub.waiterSerial : moment();
     if ((this.#state & UNREF) !== 0) this.#unref(hub);
   }
 
@@ -213,7 +212,7 @@ export class Timeout extends ControlException implements Fires<Hub> {
         this.#late = { greenlet, error: exception };
       }
     } else {
-      deliver(hub, greenlet, exception, this.#moment);
+      deliver(hub, greenlet, exception, this.#since);
       const more = greenlet.$more;
       if (more?.pendingErrors?.includes(exception) || more?.shield?.held.some((held) => held.error === exception)) {
         this.#late = { greenlet, error: exception };
