@@ -106,7 +106,8 @@ export function needOptions(where: string, given: object | undefined, names: rea
     throw wrongType(where, `an object { ${names.join(', ')} }`, given);
   }
   for (const name in given) {
-    if (!names.includes(name)) {
+    // The last is `timeout` mostly, and mostly the one given.
+    if (name !== names[names.length - 1] && !names.includes(name)) {
       throw new TypeError(
         `${where}: there is no option ${describe(name)}; there ${names.length === 1 ? 'is' : 'are'} ${names.join(', ')}`,
       );
