@@ -66,7 +66,8 @@ export class Pool extends Group {
 
   /** @internal */
   override $room({ blocking = true, timeout = null }: EnterOptions): Operation<boolean> | null {
-    return this.#room === null ? null : this.#room.acquire({ blocking, timeout });
+    if (this.#room === null) return null;
+    return blocking && timeout === null ? this.#room.acquire() : this.#room.acquire({ blocking, timeout });
   }
 
   /** @internal */
