@@ -22,8 +22,10 @@ import { CollectLink, ExceptionLink, Link, type SoleCollector, SpawnedLink, Valu
 import { type Origin, originHere, remember, treeOf } from './greenlet-origin.ts';
 import { concluded, startAsync, startOther, startWithCare } from './greenlet-start.ts';
 import { active, debugging, madeByMain, setActive, threadHub } from './hub/current.ts';
-import { type Hub, type RowOwner, setSpawner } from './hub/hub.ts';
+import type { Hub } from './hub/hub.ts';
+import { setSpawner } from './hub/layers-above.ts';
 import { type Operation, Waiter } from './hub/operation.ts';
+import type { RowOwner } from './hub/owners.ts';
 import { type Body, Fired, PARK, type Park, RESUME, resumeBody } from './hub/protocol.ts';
 import { exceptionFrom, RawGreenlet, type RawRun, State, type SwitchOperation } from './hub/raw.ts';
 import { limitMs } from './limit.ts';

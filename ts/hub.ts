@@ -6,7 +6,8 @@ import type { Core } from './core/contract.ts';
 import { createReleaseCore } from './core/wasm.ts';
 import { GeventError } from './exceptions.ts';
 import { replaceThreadHub, setDebugging, setHubMaker } from './hub/current.ts';
-import { Hub, type HubOptions, setMonitorMaker, setThreadPoolMaker } from './hub/hub.ts';
+import { Hub, type HubOptions } from './hub/hub.ts';
+import { setMonitorMaker, setThreadPoolMaker } from './hub/layers-above.ts';
 
 /** The core that `config.core` or `name` asks for. */
 export function createCore(name: 'wasm' | 'pure' = config.core): Core {
@@ -92,7 +93,8 @@ setHubMaker(() => {
 export type { Clock } from './core/clock.ts';
 export { Callback } from './hub/callback.ts';
 export { Dump, type Dumped } from './hub/dump.ts';
-export { getHub, Hub, type HubOptions, type Monitor } from './hub/hub.ts';
+export { getHub, Hub, type HubOptions } from './hub/hub.ts';
+export type { Monitor } from './hub/layers-above.ts';
 export { Loop } from './hub/loop.ts';
 export { TimerWatcher } from './hub/timer-watcher.ts';
 export { Watcher, type WatcherOptions } from './hub/watcher.ts';

@@ -5,7 +5,7 @@
 // some hundred times, at which nothing of it runs. If that takes longer than leaving a stack, which is measured the same way, it is lifted.
 // A lifted guest unwinds once in thousands of times that any of them leaves: it comes down, and is lifted again if it is still deep.
 
-import { VACANT } from '../hub/hub.ts';
+import { VACANT } from '../hub/owners.ts';
 import type { NativeEngine } from './engine.ts';
 import { lift } from './engines.generated.ts';
 import type { GuestGreenlet } from './guest-greenlet.ts';

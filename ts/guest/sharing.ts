@@ -8,7 +8,7 @@
 
 import type { Channel } from '../channel.ts';
 import { active } from '../hub/current.ts';
-import type { SharedRows } from '../hub/hub.ts';
+import type { SharedRows } from '../hub/owners.ts';
 import type { Rowed } from '../hub/waitable.ts';
 import { END } from '../iteration.ts';
 import { numberOf } from './abi-sync.ts';

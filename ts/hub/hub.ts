@@ -13,18 +13,9 @@
 // U3  a waiting slot is woken exactly once: by the core, or by withdraw() when an exception is thrown in
 
 import { config } from '../config.ts';
-import { type Clock, describe, needOptions, realClock, type Seconds, TIMEOUT, toWaitMs } from '../core/clock.ts';
+import { type Clock, needOptions, realClock, type Seconds, TIMEOUT, toWaitMs } from '../core/clock.ts';
 import { type Core, Counter, HOLE, Kind, NIL, Priority, type RowKind, Word } from '../core/contract.ts';
-import {
-  BlockingSwitchOutError,
-  GeventError,
-  GreenletExit,
-  HubDestroyed,
-  KeyboardInterrupt,
-  LoopExit,
-  OperationError,
-  SystemExit,
-} from '../exceptions.ts';
+import { BlockingSwitchOutError, GeventError, HubDestroyed, LoopExit, OperationError } from '../exceptions.ts';
 import type { GeneratorBody, Greenlet, OtherBody } from '../gevent-greenlet.ts';
 import type { ThreadPool } from '../sys/threads.ts';
 import { makeBatch, Pass, runWithCare } from './batch.ts';
@@ -33,12 +24,18 @@ import { active, debugging, replaceThreadHub, setActive, setDebugging, threadHub
 import { Debug } from './debug.ts';
 import { after, follow, NOTHING, threw, traced } from './drive.ts';
 import { Dump } from './dump.ts';
+import { ErrorRouting } from './error-routing.ts';
 import { type Host, platformHost } from './host.ts';
 import { JoinHub } from './join.ts';
+import { type Monitor, makeMonitor, makeThreadPool, spawnOn } from './layers-above.ts';
 import { Loop } from './loop.ts';
+import { exitMessage } from './loop-exit.ts';
+import { Main } from './main.ts';
 import { later, type Operation, Waiter, WaiterList } from './operation.ts';
-import { type Body, Fired, type Fires, isBody, type Park, RESUME } from './protocol.ts';
-import { RawGreenlet, State, type SwitchOperation } from './raw.ts';
+import { NOBODY, type RowOwner, type SharedRows, VACANT } from './owners.ts';
+import { type Body, Fired, type Fires, type Park, RESUME } from './protocol.ts';
+import { type RawGreenlet, State, type SwitchOperation } from './raw.ts';
+import { statisticsOf } from './statistics.ts';
 import { WaitFor } from './wait-for.ts';
 import type { Rowed } from './waitable.ts';
 import type { Watcher } from './watcher.ts';
@@ -75,24 +72,8 @@ export interface HubOptions {
   isolated?: boolean;
 }
 
-/** The main greenlet: the program's own synchronous and top-level code. */
-class Main extends RawGreenlet {
-  override get parent(): null {
-    return null;
-  }
-  override set parent(_parent: RawGreenlet) {
-    throw new GeventError('GEVENT_MAIN_PARENT', 'cannot set the parent of a main greenlet');
-  }
-  override get dead(): boolean {
-    return false;
-  }
-  override toString(): string {
-    return '<greenlet main>';
-  }
-}
-
 /** One thread's scheduler. Made by `getHub()`; isolated ones by `createHub()` and `simulate()`. */
-export class Hub extends RawGreenlet {
+export class Hub extends ErrorRouting {
   // Declared only: stored once, in the constructor, they are constants to the compiler.
   declare readonly core: Core;
   declare readonly clock: Clock;
@@ -100,15 +81,6 @@ export class Hub extends RawGreenlet {
   declare readonly isolated: boolean;
   declare readonly main: RawGreenlet;
   declare readonly loop: Loop;
-  /** Exceptions that are not reported. Extend it per hub. */
-  NOT_ERROR: (abstract new (...args: any[]) => object)[] = [GreenletExit, SystemExit];
-  /** Exceptions that are raised in main as well. Extend it per hub. */
-  SYSTEM_ERROR: (abstract new (...args: any[]) => object)[] = [KeyboardInterrupt, SystemExit];
-  /** Where reports go; null: nowhere. */
-  exceptionStream: { write(text: string): unknown } | null;
-  /** The hub's own name, shown in reports. */
-  name = '';
-
   /** @internal U2 */ readonly owners: Fires<Hub>[] = [];
   /** @internal U2 */ readonly bodies: (Body | null)[] = [];
   /** @internal What a row of the core belongs to. */ readonly rowOwners: RowOwner[] = [];
@@ -930,7 +902,7 @@ export class Hub extends RawGreenlet {
   /** Main waits and nothing can wake it. */
   #exit(): void {
     if (this.mainSwitch === null && this.mainWaiters.first === null) return;
-    this.#failMain(new LoopExit(this.#exitMessage(), this));
+    this.#failMain(new LoopExit(exitMessage(this), this));
   }
 
   /** Whatever main waits for ends with `error`. */
@@ -946,27 +918,6 @@ export class Hub extends RawGreenlet {
       waiter.$throw(this, error);
       waiter = this.mainWaiters.first;
     }
-  }
-
-  #exitMessage(): string {
-    const dump = this.dump();
-    const lines = dump.lines();
-    const timers = this.core.counter(Counter.TIMERS);
-    const head = `This operation would block forever: ${lines.length} waiting, ${timers === 0 ? 'no timer' : `${timers} unreferenced timers`} armed`;
-    const shown = lines.slice(0, 50).map((line) => `\n  ${line}`);
-    if (lines.length > shown.length) shown.push(`\n  and ${lines.length - shown.length} more`);
-    for (const circle of dump.deadlockLines()) shown.push(`\n  ${circle}`);
-    // What is missing is often a call that did nothing.
-    if (!debugging)
-      shown.push(
-        '\n  a call that blocks does nothing without yield* or await: GEVENT_DEBUG=1 names those that were left so',
-      );
-    else {
-      for (const g of new Set([this.main, ...dump.entries.map((entry) => entry.greenlet ?? this.main)])) {
-        for (const text of this.debug.unconsumed(g)) shown.push(`\n  ${text.replaceAll('\n', '\n  ')}`);
-      }
-    }
-    return head + shown.join('');
   }
 
   /** One line for each greenlet and main operation that waits: who, in what. */
@@ -1021,77 +972,9 @@ export class Hub extends RawGreenlet {
     return this.#mainErrors.length === 0 ? null : (this.#mainErrors.shift() as { error: unknown });
   }
 
-  // ---- callbacks and errors -----------------------------------------------------------------------------------------
-
-  /** @internal Call `fn` in the hub's own context; its errors are routed with `about` as what failed. */
-  callback(about: unknown, fn: (...args: any[]) => unknown, args: unknown[]): void {
-    try {
-      const result = fn(...args);
-      if (isBody(result)) {
-        throw new BlockingSwitchOutError(
-          'Impossible to call blocking function in the event loop callback: a callback must be a plain function; spawn() a generator function',
-        );
-      }
-      if (result instanceof Promise) result.then(undefined, (error: unknown) => this.$route(about, error));
-    } catch (error) {
-      this.$route(about, error);
-    }
-  }
-
-  /**
-   * What becomes of an exception that left a greenlet or callback: reported, unless it is in `NOT_ERROR`, and raised in main
-   * if `context` is null or it is in `SYSTEM_ERROR`. May be replaced by assignment.
-   */
-  handleError(context: unknown, error: unknown): void {
-    if (error instanceof HubDestroyed) throw error;
-    if (!this.NOT_ERROR.some((type) => error instanceof type)) {
-      try {
-        this.printException(context, error);
-      } catch {
-        // A report that fails must not take the loop with it.
-      }
-    }
-    if (context === null || this.SYSTEM_ERROR.some((type) => error instanceof type)) this.handleSystemError(error);
-  }
-
-  /** @internal `handleError`, when it may have been replaced by something that fails itself. */
-  $route(context: unknown, error: unknown): void {
-    try {
-      this.handleError(context, error);
-    } catch (failure) {
-      if (failure instanceof HubDestroyed) throw failure;
-      try {
-        this.printException(context, failure);
-      } catch {
-        // Nothing is left to tell it to.
-      }
-    }
-  }
-
   /** Raise `error` in main: in its oldest pending operation, or else as the platform's uncaught exception. */
   handleSystemError(error: unknown): void {
     if (!this.throwInMain(error)) this.host.uncaught(error);
-  }
-
-  /** Write the report of an error: its stack, then when, what and how it failed. */
-  printException(context: unknown, error: unknown): void {
-    const [kind, stack] = told(error);
-    const about = context === null || context === undefined ? '' : `${this.formatContext(context)} failed with ${kind}`;
-    this.report(`${stack}\n${new Date().toISOString()} ${about}\n\n`);
-  }
-
-  /** How a report names what failed: `config.formatContext`. */
-  formatContext(context: unknown): string {
-    return config.formatContext(context);
-  }
-
-  /** Write to the exception stream, if there is one. */
-  report(text: string): void {
-    try {
-      this.exceptionStream?.write(text);
-    } catch {
-      // A stream that fails loses the report and nothing else.
-    }
   }
 
   // ---- the public rest ----------------------------------------------------------------------------------------------
@@ -1149,24 +1032,7 @@ export class Hub extends RawGreenlet {
   /** Counts of what is alive. Two equal ones before and after mean that nothing was left behind. */
   statistics(): Record<string, number> {
     this.handOver();
-    const { core } = this;
-    const kind = (k: number) => core.counter(Counter.KIND + k);
-    return {
-      slots: core.counter(Counter.SLOTS),
-      greenlets: kind(1),
-      waiters: kind(2),
-      callbacks: kind(3),
-      links: kind(4),
-      timerSlots: kind(5),
-      guests: kind(6),
-      rows: core.counter(Counter.ROWS),
-      ready: core.counter(Counter.READY),
-      waiting: core.counter(Counter.WAITING),
-      timers: core.counter(Counter.TIMERS),
-      foreign: this.foreign,
-      asyncBodies: this.asyncBodies.size,
-      refs: this.refs,
-    };
+    return statisticsOf(this);
   }
 
   /**
@@ -1227,82 +1093,7 @@ export class Hub extends RawGreenlet {
   }
 }
 
-/** What a hub knows of its monitor; see sys/monitor.ts. */
-export interface Monitor {
-  kill(): void;
-}
-
-let makeMonitor: (hub: Hub) => Monitor = () => {
-  throw new GeventError('GEVENT_NO_MONITOR', "no monitor is loaded: import 'gevent-wasm/monitor' first");
-};
-
-/** @internal Set by the layer above. */
-export function setMonitorMaker(maker: typeof makeMonitor): void {
-  makeMonitor = maker;
-}
-
-type ThreadPoolMaker = (hub: Hub, type: unknown, size: number, idleTaskTimeout: number | null) => ThreadPool;
-
-let makeThreadPool: ThreadPoolMaker = () => {
-  throw new GeventError('GEVENT_NO_THREADS', "no threads are loaded: import 'gevent-wasm/threadpool' first");
-};
-
-/** @internal Set by the layer above. */
-export function setThreadPoolMaker(maker: ThreadPoolMaker): void {
-  makeThreadPool = maker;
-}
-
-let spawnOn: (hub: Hub, fn: (...args: any[]) => unknown, args: unknown[]) => unknown = () => undefined;
-
-/** @internal Set by the layer above, which knows what a Greenlet is. */
-export function setSpawner(spawner: typeof spawnOn): void {
-  spawnOn = spawner;
-}
-
 /** The hub of this thread, made at the first call. */
 export function getHub(): Hub {
   return active ?? threadHub();
 }
-
-/** The class and the text of whatever was thrown. It may be anything, and refuse to be looked at. */
-function told(error: unknown): [kind: string, text: string] {
-  try {
-    if (error instanceof Error) return [error.name, error.stack ?? String(error)];
-    return [error === null ? 'null' : typeof error, `thrown: ${typeof error === 'string' ? error : String(error)}`];
-  } catch {
-    return [typeof error, `thrown: ${describe(error)}, which cannot be read`];
-  }
-}
-
-/** What a row of the core stands for. */
-export interface RowOwner {
-  /** What `slot` waits for there, as the dump names it: `Queue.get`, `join of <Greenlet …>`. */
-  describe(slot: number): string;
-  /** @internal Those who wait here wait for one another, in two roles: a channel. */
-  readonly $pairs?: boolean;
-  /** @internal The row's notifier ended a pass. */
-  $rowDone?(hub: Hub, row: number): void;
-  /**
-   * @internal Greenlets that must all act before those who wait on the row can go on: owners of a lock, greenlets to end. Left out where
-   * anybody could. The dump finds deadlocks by it.
-   */
-  $blockers?(): Iterable<RawGreenlet>;
-}
-
-/** Rows that are known elsewhere as well: who waits there may come and leave without a word. */
-export interface SharedRows {
-  has(row: number): boolean;
-  /** What a putter on a channel waits with that is not in `cargo`; undefined: it is no such. */
-  itemOf(row: number, slot: number): unknown;
-  /** It was given back. */
-  gone(row: number): void;
-}
-
-const NOBODY: RowOwner = { describe: () => 'nobody' };
-/** @internal What stands for a slot that no object owns. */
-export const VACANT: Fires<Hub> = {
-  $fire(hub, slot) {
-    if (hub.crowd !== null) return hub.crowd.$fire(hub, slot);
-    throw new GeventError('GEVENT_BUG', `slot ${slot} has no owner and was run: a bug of gevent-wasm`);
-  },
-};

@@ -11,7 +11,8 @@ import { describe, isGenerator } from '../core/clock.ts';
 import { Kind, NIL, Priority, RowKind } from '../core/contract.ts';
 import { BlockingSwitchOutError, OperationError } from '../exceptions.ts';
 import { active, debugging, greenletOfContext, otherCopies, setActive, threadHub } from './current.ts';
-import type { Hub, RowOwner } from './hub.ts';
+import type { Hub } from './hub.ts';
+import type { RowOwner } from './owners.ts';
 import { Fired, type Fires, PARK, type Park, RESUME } from './protocol.ts';
 import type { RawGreenlet } from './raw.ts';
 

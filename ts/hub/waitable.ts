@@ -12,7 +12,8 @@ import { needFunction } from '../core/clock.ts';
 import { Kind } from '../core/contract.ts';
 import { InvalidThreadUseError } from '../exceptions.ts';
 import { active, greenletOfContext, threadHub } from './current.ts';
-import type { Hub, RowOwner } from './hub.ts';
+import type { Hub } from './hub.ts';
+import type { RowOwner } from './owners.ts';
 import { Fired, type Fires } from './protocol.ts';
 
 // A constant of this file: see raw.ts.

@@ -9,7 +9,8 @@
 import { NIL, Priority, RowKind, Why } from '../core/contract.ts';
 import { ConcurrentObjectUseError } from '../exceptions.ts';
 import { active } from '../hub/current.ts';
-import type { Hub, RowOwner } from '../hub/hub.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { RowOwner } from '../hub/owners.ts';
 
 export class Side implements RowOwner {
   /** What it is, as the dump and errors name it. */

@@ -15,7 +15,8 @@ import {
   PeriodicMonitorThreadStartedEvent,
 } from '../events.ts';
 import { GeventError } from '../exceptions.ts';
-import { type Hub, setMonitorMaker } from '../hub/hub.ts';
+import type { Hub } from '../hub/hub.ts';
+import { setMonitorMaker } from '../hub/layers-above.ts';
 import { getcurrent, type RawGreenlet } from '../hub/raw.ts';
 import { ASKED, type BlockReport, Shared, watch } from './monitor-thread.ts';
 
