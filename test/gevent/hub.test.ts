@@ -1429,6 +1429,16 @@ describe.each(CORES)('in a process of its own, on the %s core', { timeout: 20_00
     ]);
   });
 
+  test('in debug mode raw switches that main makes are carried out at once, and not said to be forgotten', async () => {
+    const { code, stdout, stderr } = await program(
+      `${head} import { greenlet } from '#greenlet.ts';
+      const g = new greenlet(function* () { const x = yield* g.parent.switch(1); say(x); });
+      g.switch(); g.switch('resumed'); await sleep(0);`,
+      { ...env, GEVENT_DEBUG: '1' },
+    );
+    expect({ code, stdout, stderr: String(stderr) }).toEqual({ code: 0, stdout: ['resumed'], stderr: '' });
+  });
+
   test('in debug mode a program that ends says what main never consumed, and where', async () => {
     const { code, stderr } = await program(`${head} await sleep(0.01); sleep(0.25);`, { ...env, GEVENT_DEBUG: '1' });
     expect(code).toBe(0);

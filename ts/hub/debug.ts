@@ -58,6 +58,11 @@ export class Debug {
     makers.set(op, unconsumed);
   }
 
+  /** Main or a callback made `op`, and it was carried out at once. */
+  carriedOut(op: Described): void {
+    makers.get(op)?.delete(op);
+  }
+
   consumed(op: Described): void {
     makers.get(op)?.delete(op);
     const by = waitingGreenlet();

@@ -420,6 +420,7 @@ export class SwitchOperation extends Operation<any> {
     if (!this.$made) throw reused(this);
     this.$made = false;
     this.$begun = this.$immediate = true;
+    if (debugging) this.target.$hub.debug.carriedOut(this);
   }
 
   /** @internal Somebody will hear of an error. */
