@@ -173,6 +173,11 @@ export class NativeEngine implements Engine, Fires<Hub> {
     return this.#lift;
   }
 
+  /** The same, null before that. */
+  get lifting(): Lift | null {
+    return this.#lift;
+  }
+
   /** The hub goes away. Stacks of guests that still wait would never be collected, so each is ended. */
   #close(which: (slot: number) => boolean): void {
     const { hub, exports } = this;
