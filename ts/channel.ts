@@ -3,7 +3,7 @@
 // Both wait on a CHANNEL row of the core, whose notifier pairs them: the getter goes on first, and finds the item of its partner in
 // hub.cargo. Items that are handed over in other ways wait beside: for a getter that was taken out of its turn, in #gifts.
 
-import { BLOCK_TIMEOUT, describe, needOptions } from './core/clock.ts';
+import { BLOCK_TIMEOUT, describe, needOptions } from './core/arguments.ts';
 import { Kind, RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';

@@ -7,7 +7,8 @@
 //
 // Most settings are read once, by the first hub or the first pool: assign them before anything else.
 
-import { type DurationLike, describe } from './core/clock.ts';
+import { describe } from './core/arguments.ts';
+import type { DurationLike } from './core/clock.ts';
 
 /** Either core behind the scheduler. */
 export type CoreName = 'wasm' | 'pure';

@@ -4,7 +4,8 @@
 // when timers are due next, until the scope is left: a `catch` that goes on cannot outlive it. Of nested scopes only those
 // have a timer that come before all around them. A shielded section that began later holds it back, as it does any Timeout.
 
-import { describe, type Seconds, toMs } from './core/clock.ts';
+import { describe } from './core/arguments.ts';
+import { type Seconds, toMs } from './core/clock.ts';
 import { Kind, NIL, Priority } from './core/contract.ts';
 import { Framed, makeOn } from './framed.ts';
 import { type GeneratorBody, Greenlet, type OtherBody } from './gevent-greenlet.ts';

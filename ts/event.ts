@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/event`: Event and AsyncResult.
 
-import { BLOCK_TIMEOUT, needOptions, TIMEOUT } from './core/clock.ts';
+import { BLOCK_TIMEOUT, needOptions, TIMEOUT } from './core/arguments.ts';
 import { RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';

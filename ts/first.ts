@@ -9,7 +9,7 @@
 // F2  between the turn of the winning slot and its complete() no other code of a program runs
 // F3  of the operations begun, one is completed or none, all others are abandoned
 
-import { describe, needOptions, wrongType } from './core/clock.ts';
+import { describe, needOptions, wrongType } from './core/arguments.ts';
 import { Kind, NIL } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { debugging } from './hub/current.ts';

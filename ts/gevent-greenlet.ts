@@ -10,11 +10,10 @@ import {
   KILL_OPTIONS,
   needFunction,
   needOptions,
-  type Seconds,
   TIMEOUT,
-  toMs,
   wrongType,
-} from './core/clock.ts';
+} from './core/arguments.ts';
+import { type Seconds, toMs } from './core/clock.ts';
 import { Kind, MAX_SLOTS, NIL, Place, RowKind } from './core/contract.ts';
 import { GeventError, GreenletExit } from './exceptions.ts';
 import { Get, Join, Kill, KillOrder, NoSwitch } from './greenlet-end.ts';

@@ -1,6 +1,7 @@
 // gevent's top-level functions.
 
-import { KILL_OPTIONS, needFunction, needOptions, type Seconds, wrongType } from './core/clock.ts';
+import { KILL_OPTIONS, needFunction, needOptions, wrongType } from './core/arguments.ts';
+import type { Seconds } from './core/clock.ts';
 import { GreenletExit, SystemExit } from './exceptions.ts';
 import {
   type GeneratorBody,

@@ -4,7 +4,7 @@
 //     of it if it entered before anybody linked to it
 // G2  #empty is up exactly while there is no member, `length` is 0
 
-import { describe, KILL_OPTIONS, needOptions, TIMEOUT, wrongType } from './core/clock.ts';
+import { describe, KILL_OPTIONS, needOptions, TIMEOUT, wrongType } from './core/arguments.ts';
 import { NIL } from './core/contract.ts';
 import type { Crowd } from './crowd.ts';
 import { Event } from './event.ts';

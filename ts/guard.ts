@@ -1,6 +1,6 @@
 // withTimeout, defer, use: a block with an end that is kept.
 
-import { needFunction, needOptions, wrongType } from './core/clock.ts';
+import { needFunction, needOptions, wrongType } from './core/arguments.ts';
 import { Framed } from './framed.ts';
 import { type GeneratorBody, Greenlet, type OtherBody } from './gevent-greenlet.ts';
 import { Operation } from './hub/operation.ts';

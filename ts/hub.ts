@@ -1,7 +1,7 @@
 // Entry `gevent-wasm/hub`: hubs, the loop, and gevent's Waiter.
 
 import { config } from './config.ts';
-import { wrongType } from './core/clock.ts';
+import { wrongType } from './core/arguments.ts';
 import type { Core } from './core/contract.ts';
 import { createReleaseCore } from './core/wasm.ts';
 import { GeventError } from './exceptions.ts';

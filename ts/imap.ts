@@ -4,7 +4,7 @@
 //       he ran comes before those that were handed out later
 //   I2  nobody waits while there is a result that he could have
 
-import { describe } from './core/clock.ts';
+import { describe } from './core/arguments.ts';
 import { RowKind } from './core/contract.ts';
 import type { ResultSource } from './event.ts';
 import { Greenlet } from './gevent-greenlet.ts';

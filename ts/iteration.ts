@@ -1,6 +1,6 @@
 // Going through what a queue or channel gives, one item after another.
 
-import { describe } from './core/clock.ts';
+import { describe } from './core/arguments.ts';
 import { GeventError } from './exceptions.ts';
 import { Framed } from './framed.ts';
 import { debugging } from './hub/current.ts';

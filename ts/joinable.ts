@@ -1,6 +1,6 @@
 // Queue and its kin: a SimpleQueue that counts what is to be done, can be waited for until it is, and can be shut down.
 
-import { describe, needOptions, TIMEOUT } from './core/clock.ts';
+import { describe, needOptions, TIMEOUT } from './core/arguments.ts';
 import { Event } from './event.ts';
 import type { Operation } from './hub/operation.ts';
 import { $OWN, SimpleQueue } from './simple-queue.ts';

@@ -1,6 +1,7 @@
 // What waiting calls make of their `timeout`, and where they wait.
 
-import { needOptions, TIMEOUT, toWaitMs } from './core/clock.ts';
+import { needOptions, TIMEOUT } from './core/arguments.ts';
+import { toWaitMs } from './core/clock.ts';
 import { active, greenletOfContext, threadHub } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
 import { type Limit, Timeout } from './timeout.ts';

@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/lock`: Semaphore, BoundedSemaphore, DummySemaphore, RLock.
 
-import { describe, needOptions, TIMEOUT } from './core/clock.ts';
+import { describe, needOptions, TIMEOUT } from './core/arguments.ts';
 import { RowKind } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { Framed } from './framed.ts';

@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/pool`: Group, and Pool, a group with a limited number of members.
 
-import { describe, needOptions, TIMEOUT } from './core/clock.ts';
+import { describe, needOptions, TIMEOUT } from './core/arguments.ts';
 import { type EnterOptions, Group } from './group.ts';
 import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';

@@ -1,6 +1,6 @@
 // shield: a section that kill and Timeout do not cut short. See hub/shielding.ts for who holds back what.
 
-import { needFunction } from './core/clock.ts';
+import { needFunction } from './core/arguments.ts';
 import { Framed, makeOn } from './framed.ts';
 import type { GeneratorBody, Greenlet, OtherBody } from './gevent-greenlet.ts';
 import { debugging } from './hub/current.ts';

@@ -4,7 +4,7 @@
 // are as long as it exists, and whose notifier lets putters and getters go on in turn. A putter brings its item along when
 // it goes on, a getter takes its own; so whoever is killed or timed out before that has done nothing.
 
-import { BLOCK_TIMEOUT, describe, needOptions } from './core/clock.ts';
+import { BLOCK_TIMEOUT, describe, needOptions } from './core/arguments.ts';
 import { Role, RowKind } from './core/contract.ts';
 import { Deque } from './deque.ts';
 import { GeventError } from './exceptions.ts';

@@ -1,6 +1,7 @@
 // sleep and idle: the two ways to let others run.
 
-import { needOptions, type Seconds, toMs } from './core/clock.ts';
+import { needOptions } from './core/arguments.ts';
+import { type Seconds, toMs } from './core/clock.ts';
 import { NIL, Priority } from './core/contract.ts';
 import { active, debugging, kept } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';

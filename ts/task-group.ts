@@ -3,7 +3,7 @@
 //   T1  nobody outlives the scope: whatever ends it (a result, a failure, a kill, a Timeout) ends its greenlets first
 //   T2  an error is told once: it is among the errors of the AggregateError, or, if something else is raised, reported
 
-import { describe, needFunction, needOptions, TIMEOUT } from './core/clock.ts';
+import { describe, needFunction, needOptions, TIMEOUT } from './core/arguments.ts';
 import { Event } from './event.ts';
 import { GeventError, GreenletExit, isControl } from './exceptions.ts';
 import { Framed } from './framed.ts';

@@ -1,7 +1,8 @@
 // Entry `gevent-wasm/testing`: time under control, traces, and what holds a core to its contract.
 
 import { config } from './config.ts';
-import { needOptions, type Seconds, toWaitMs, VirtualClock } from './core/clock.ts';
+import { needOptions } from './core/arguments.ts';
+import { type Seconds, toWaitMs, VirtualClock } from './core/clock.ts';
 import type { Core } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { debugging, replaceThreadHub, setDebugging } from './hub/current.ts';

@@ -1,6 +1,7 @@
 // Timeout: an exception that arrives in the greenlet that started it, unless it is cancelled first.
 
-import { needOptions, type Seconds, toMs } from './core/clock.ts';
+import { needOptions } from './core/arguments.ts';
+import { type Seconds, toMs } from './core/clock.ts';
 import { Kind, NIL, Priority } from './core/contract.ts';
 import { ControlException, GeventError } from './exceptions.ts';
 import { deliver } from './hub/drive.ts';

@@ -1,6 +1,6 @@
 // The schedule as a Chrome trace: one track a greenlet, with what it ran and what it waited in, and arrows from who woke it.
 
-import { describe } from './core/clock.ts';
+import { describe } from './core/arguments.ts';
 import { NIL, Word } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import type { Hub } from './hub/hub.ts';

@@ -1,6 +1,6 @@
 // until(promise): the bridge from the platform's promises into greenlets.
 
-import { needOptions, wrongType } from './core/clock.ts';
+import { needOptions, wrongType } from './core/arguments.ts';
 import { ForeignWait } from './foreign.ts';
 import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';

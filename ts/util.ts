@@ -1,6 +1,7 @@
 // Entry `gevent-wasm/util`: what is going on, and whether anything is.
 
-import { describe, type Seconds, toMs } from './core/clock.ts';
+import { describe } from './core/arguments.ts';
+import { type Seconds, toMs } from './core/clock.ts';
 import { GeventError } from './exceptions.ts';
 import { Framed } from './framed.ts';
 import type { GeneratorBody, OtherBody } from './gevent-greenlet.ts';

@@ -1,6 +1,6 @@
 // wait, iwait, joinall: wait for several things at once. Anything with `rawlink` and `unlink` can be waited for.
 
-import { describe, needOptions, wrongRange, wrongType } from './core/clock.ts';
+import { describe, needOptions, wrongRange, wrongType } from './core/arguments.ts';
 import { Greenlet } from './gevent-greenlet.ts';
 import { collectEnd, type SoleCollector } from './greenlet-links.ts';
 import type { Hub } from './hub/hub.ts';

@@ -1,6 +1,6 @@
 // What guests know things of the host by: numbers of their own instance, so that a guest reaches what it was given and nothing else.
 
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { GuestError } from './errors.ts';
 
 /** An object that has to be closed when nobody can close it any more. */

@@ -1,6 +1,6 @@
 // What a guest is given to import.
 
-import { needFunction, wrongType } from '../core/clock.ts';
+import { needFunction, wrongType } from '../core/arguments.ts';
 import { sleep } from '../sleep.ts';
 
 /** Values by module and name, as for WebAssembly.instantiate; functions that block are marked by `blocking`. */

@@ -1,6 +1,6 @@
 // One instance of a guest: its memory, its exports, the greenlets that run in it.
 
-import { describe, wrongType } from '../core/clock.ts';
+import { describe, wrongType } from '../core/arguments.ts';
 import { setActive } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Rowed } from '../hub/waitable.ts';

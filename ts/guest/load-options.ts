@@ -1,6 +1,6 @@
 // What `load` is told, and what is wrong with that at first sight.
 
-import { wrongRange, wrongType } from '../core/clock.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import type { Greenlet } from '../gevent-greenlet.ts';
 import type { Net } from './abi-sockets.ts';
 import { BACKENDS, type BackendName } from './detect.ts';

@@ -1,6 +1,6 @@
 // What becomes of each function that a guest imports: whether it is linked as it is or through a shim, and through which.
 
-import { wrongType } from '../core/clock.ts';
+import { wrongType } from '../core/arguments.ts';
 import { builtinOf } from './abi.ts';
 import { riskOf } from './choose.ts';
 import { early } from './detect.ts';

@@ -1,6 +1,6 @@
 // A loaded guest: what is known of its module, and the small modules that link instances of it, each compiled once.
 
-import { wrongType } from '../core/clock.ts';
+import { wrongType } from '../core/arguments.ts';
 import type { Greenlet } from '../gevent-greenlet.ts';
 import { getHub, type Hub } from '../hub.ts';
 import type { Net } from './abi-sockets.ts';

@@ -1,7 +1,7 @@
 // Which global of a module is its shadow stack pointer. Nothing says so for certain: it is told by names, by what compilers leave in a
 // module, or by the user.
 
-import { wrongType } from '../core/clock.ts';
+import { wrongType } from '../core/arguments.ts';
 import { Reader } from './bytes.ts';
 import { Extern, Type } from './emit.ts';
 import type { ExportOf, Shape } from './read.ts';

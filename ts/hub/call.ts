@@ -1,7 +1,7 @@
 // call(fn, ...args): a frame on the greenlet's own stack instead of the JavaScript engine's. Resuming through a chain of
 // live `yield*` costs 18 ns a level; frames kept here cost nothing while they wait, and depth is bounded by memory alone.
 
-import { wrongType } from '../core/clock.ts';
+import { wrongType } from '../core/arguments.ts';
 import { isControl } from '../exceptions.ts';
 import { active, debugging } from './current.ts';
 import type { Hub } from './hub.ts';

@@ -1,6 +1,6 @@
 // A function that waits for its turn in the ready ring and runs in the hub's own context.
 
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { Kind, NIL } from '../core/contract.ts';
 import type { Hub } from './hub.ts';
 import { Fired, type Fires } from './protocol.ts';

@@ -5,7 +5,7 @@
 // D2  a greenlet suspended in switch() is SWITCHED and in no queue of the core; one waiting for the hub is LIVE
 // D3  control ends at the hub (null), at main, or in an exception of the loop itself, never in between
 
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { NIL } from '../core/contract.ts';
 import { GreenletError, GreenletExit, InvalidSwitchError } from '../exceptions.ts';
 import { debugging, setActive } from './current.ts';

@@ -1,7 +1,7 @@
 // What becomes of an exception that leaves a greenlet or a callback: a report, and main hears of the worst.
 
 import { config } from '../config.ts';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { BlockingSwitchOutError, GreenletExit, HubDestroyed, KeyboardInterrupt, SystemExit } from '../exceptions.ts';
 import { isBody } from './protocol.ts';
 import { RawGreenlet } from './raw.ts';

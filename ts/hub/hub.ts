@@ -13,7 +13,8 @@
 // U3  a waiting slot is woken exactly once: by the core, or by withdraw() when an exception is thrown in
 
 import { config } from '../config.ts';
-import { type Clock, needOptions, realClock, type Seconds, TIMEOUT, toWaitMs } from '../core/clock.ts';
+import { needOptions, TIMEOUT } from '../core/arguments.ts';
+import { type Clock, realClock, type Seconds, toWaitMs } from '../core/clock.ts';
 import { type Core, Counter, HOLE, Kind, NIL, Priority, type RowKind, Word } from '../core/contract.ts';
 import { BlockingSwitchOutError, GeventError, HubDestroyed, LoopExit, OperationError } from '../exceptions.ts';
 import type { GeneratorBody, Greenlet, OtherBody } from '../gevent-greenlet.ts';

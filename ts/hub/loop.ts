@@ -1,7 +1,8 @@
 // gevent's `hub.loop`, after libev: it makes callbacks and watchers, and calls those that belong to a phase of the turn. All of them run in
 // the hub's own context, where nothing may block.
 
-import { needFunction, type Seconds } from '../core/clock.ts';
+import { needFunction } from '../core/arguments.ts';
+import type { Seconds } from '../core/clock.ts';
 import { Counter, NIL } from '../core/contract.ts';
 import { GeventError } from '../exceptions.ts';
 import { type AnyFunction, Callback } from './callback.ts';

@@ -7,7 +7,7 @@
 // O1  begin() either completes (true) or leaves its slot parked, ready or armed (false). It never does both.
 // O2  exactly one of complete() and abandon() follows a begin() that parked. The slot is loose by then.
 
-import { describe, isGenerator } from '../core/clock.ts';
+import { describe, isGenerator } from '../core/arguments.ts';
 import { Kind, NIL, Priority, RowKind } from '../core/contract.ts';
 import { BlockingSwitchOutError, OperationError } from '../exceptions.ts';
 import { active, debugging, greenletOfContext, otherCopies, setActive, threadHub } from './current.ts';

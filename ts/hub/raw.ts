@@ -9,7 +9,7 @@
 // A raw greenlet holds a slot of the core only while it waits for the hub, so that one that is dropped in a switch is plain
 // garbage. A gevent Greenlet holds one from start to end.
 
-import { describe, wrongType } from '../core/clock.ts';
+import { describe, wrongType } from '../core/arguments.ts';
 import { NIL } from '../core/contract.ts';
 import { GreenletError, GreenletExit } from '../exceptions.ts';
 import { active, carriedGreenlet, debugging, greenletOfContext, threadHub } from './current.ts';

@@ -1,7 +1,8 @@
 // Timers of the loop. Each is a slot of the core, which counts it while it is armed; what is counted here are only those that do not
 // keep the loop going.
 
-import { needFunction, type Seconds, toMs, wrongRange } from '../core/clock.ts';
+import { needFunction, wrongRange } from '../core/arguments.ts';
+import { type Seconds, toMs } from '../core/clock.ts';
 import { Kind, NIL, Place } from '../core/contract.ts';
 import type { AnyFunction } from './callback.ts';
 import type { Hub } from './hub.ts';

@@ -8,7 +8,7 @@
 //   O3  while there is a row, the object's state is the row's word; $open() moves it in, $close() out again
 //   O4  an object whose last waiter left is in hub.leftAlone, once ($alone), or has no row
 
-import { needFunction } from '../core/clock.ts';
+import { needFunction } from '../core/arguments.ts';
 import { Kind } from '../core/contract.ts';
 import { InvalidThreadUseError } from '../exceptions.ts';
 import { active, greenletOfContext, threadHub } from './current.ts';

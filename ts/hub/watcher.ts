@@ -1,6 +1,6 @@
 // What all watchers share: start and stop, counting those that keep the loop going, and calling back in the hub's context.
 
-import { wrongRange, wrongType } from '../core/clock.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import { GeventError } from '../exceptions.ts';
 import type { AnyFunction } from './callback.ts';
 import type { Loop } from './loop.ts';

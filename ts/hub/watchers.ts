@@ -1,7 +1,7 @@
 // Watchers without a slot of the core: async and signal watchers queue a callback when something happens, prepare, check and idle
 // watchers are called by the hub between the phases of a turn.
 
-import { wrongRange } from '../core/clock.ts';
+import { wrongRange } from '../core/arguments.ts';
 import type { Callback } from './callback.ts';
 import type { Loop } from './loop.ts';
 import { OutsideWatcher, Watcher } from './watcher.ts';

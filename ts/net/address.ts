@@ -2,7 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import { isIP, isIPv4 } from 'node:net';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { SocketError } from './errors.ts';
 
 /** Families of addresses; the numbers are Linux's and mean nothing outside this library. */

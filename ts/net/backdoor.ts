@@ -7,7 +7,7 @@
 import { chmodSync } from 'node:fs';
 import type { REPLServer } from 'node:repl';
 import { Readable, Writable } from 'node:stream';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { Greenlet } from '../gevent-greenlet.ts';
 import { Group } from '../group.ts';
 import type { Operation } from '../hub/operation.ts';

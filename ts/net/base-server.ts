@@ -6,7 +6,7 @@
 //       minDelay again after a success; a fatal one closes the server
 //   B4  doClose() is called once for whatever doHandle() was given, however its handling ends
 
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { BlockingSwitchOutError } from '../exceptions.ts';
 import { call } from '../hub/call.ts';
 import type { Operation } from '../hub/operation.ts';

@@ -9,7 +9,7 @@ import { Socket as NodeSocket } from 'node:net';
 import { type Duplex, Readable, Writable } from 'node:stream';
 import { isatty, ReadStream, WriteStream } from 'node:tty';
 import { isMainThread } from 'node:worker_threads';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { fromNode, OSError, unsupported } from './errors.ts';
 
 export type NodeStream = Readable | Writable | Duplex;

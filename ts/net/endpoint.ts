@@ -10,7 +10,7 @@ import type { Buffer } from 'node:buffer';
 import type { Socket as NodeDatagram } from 'node:dgram';
 import { Socket as NodeSocket, type Server } from 'node:net';
 import { Readable } from 'node:stream';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
 import type { Operation } from '../hub/operation.ts';

@@ -1,7 +1,7 @@
 // Options of sockets: those that Node can set, by the names and Linux's numbers of the system's own.
 
 import type { Socket as NodeSocket } from 'node:net';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { SOCK_DGRAM } from './address.ts';
 import type { Datagrams } from './datagram.ts';
 import { SocketError } from './errors.ts';

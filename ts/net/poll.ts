@@ -6,7 +6,8 @@
 import { ChildProcess } from 'node:child_process';
 import { type Stats, statSync, unwatchFile, watchFile } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
-import { describe, needOptions, type Seconds, toWaitMs } from '../core/clock.ts';
+import { describe, needOptions } from '../core/arguments.ts';
+import { type Seconds, toWaitMs } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import type { AnyFunction, Callback } from '../hub/callback.ts';
 import type { Hub } from '../hub/hub.ts';

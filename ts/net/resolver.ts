@@ -4,7 +4,7 @@
 import * as dns from 'node:dns';
 import { isIP, isIPv4 } from 'node:net';
 import { config } from '../config.ts';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { ForeignWait } from '../foreign.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';

@@ -1,6 +1,6 @@
 // How a server's handlers run: what `spawn` may be, and waiting for room where that is a pool.
 
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { spawnRaw } from '../gevent.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';

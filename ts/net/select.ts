@@ -1,7 +1,8 @@
 // Entry `gevent-wasm/select`: select, poll and selectors over our sockets, files and Node's streams; and, with it, the loop's
 // watchers for these.
 
-import { describe, type Seconds } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
+import type { Seconds } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import type { Operation } from '../hub/operation.ts';
 import { limitMs } from '../limit.ts';

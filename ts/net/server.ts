@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/server`: StreamServer and DatagramServer.
 
-import { describe, wrongType } from '../core/clock.ts';
+import { describe, wrongType } from '../core/arguments.ts';
 import { Framed } from '../framed.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';

@@ -1,7 +1,8 @@
 // What a socket is and how it is set, apart from what it does: family and type, limits, options, names, whether it is closed.
 
 import type { Socket as NodeSocket, Server } from 'node:net';
-import { describe, type Seconds, toWaitMs } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
+import { type Seconds, toWaitMs } from '../core/clock.ts';
 import {
   type Address,
   type AddressFamily,

@@ -3,7 +3,7 @@
 
 import { Buffer } from 'node:buffer';
 import type { Duplex, Readable, Writable } from 'node:stream';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Operation, SingleUse } from '../hub/operation.ts';

@@ -1,7 +1,7 @@
 // Bytes as text and back, for files of every kind.
 
 import { Buffer } from 'node:buffer';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { type Data, toBytes } from './writer.ts';
 
 export type TextEncoding = 'utf8' | 'utf-8' | 'latin1' | 'ascii';

@@ -5,7 +5,7 @@ import type { Buffer } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import type { Socket as NodeSocket } from 'node:net';
 import * as tls from 'node:tls';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
 import { expired, timeoutOf } from '../limit.ts';

@@ -8,7 +8,7 @@
 
 import cluster, { type Worker } from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { GeventError } from '../exceptions.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';

@@ -5,7 +5,7 @@ import { Buffer } from 'node:buffer';
 import type { PathLike } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
-import { wrongRange, wrongType } from '../core/clock.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import type { Operation } from '../hub/operation.ts';
 import { limitMs, timeoutOf } from '../limit.ts';
 import { Semaphore } from '../lock.ts';

@@ -1,7 +1,7 @@
 // ThreadPoolExecutor: a ThreadPool as Python's concurrent.futures has it.
 
 import { availableParallelism } from 'node:os';
-import { describe, needFunction, wrongRange } from '../core/clock.ts';
+import { describe, needFunction, wrongRange } from '../core/arguments.ts';
 import { GeventError } from '../exceptions.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';

@@ -1,7 +1,7 @@
 // How a file is opened: Python's modes.
 
 import { constants, openSync, type PathLike, statSync } from 'node:fs';
-import { describe } from '../core/clock.ts';
+import { describe } from '../core/arguments.ts';
 import { fromNode, OSError } from '../net/errors.ts';
 import type { FileMode } from '../net/stream.ts';
 

@@ -5,7 +5,8 @@
 
 import { Worker } from 'node:worker_threads';
 import { config } from '../config.ts';
-import { type Seconds, toMs, wrongRange, wrongType } from '../core/clock.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
+import { type Seconds, toMs } from '../core/clock.ts';
 import { Word } from '../core/contract.ts';
 import {
   EventLoopBlocked,

@@ -2,7 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import { closeSync, read, write } from 'node:fs';
-import { wrongType } from '../core/clock.ts';
+import { wrongType } from '../core/arguments.ts';
 import { ForeignWait } from '../foreign.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';

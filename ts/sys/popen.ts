@@ -6,7 +6,7 @@
 import type { Buffer } from 'node:buffer';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { needFunction, needOptions } from '../core/clock.ts';
+import { needFunction, needOptions } from '../core/arguments.ts';
 import { AsyncResult } from '../event.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';

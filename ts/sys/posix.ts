@@ -2,7 +2,7 @@
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { wrongRange, wrongType } from '../core/clock.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import { ForeignWait } from '../foreign.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';

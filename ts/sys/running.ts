@@ -1,7 +1,7 @@
 // run, call, checkCall, checkOutput, getoutput: start a process, wait for it, and leave nothing of it behind.
 
 import type { Buffer } from 'node:buffer';
-import { describe, wrongType } from '../core/clock.ts';
+import { describe, wrongType } from '../core/arguments.ts';
 import { Framed } from '../framed.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';

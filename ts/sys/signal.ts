@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
-import { wrongType } from '../core/clock.ts';
+import { wrongType } from '../core/arguments.ts';
 import { GeventError } from '../exceptions.ts';
 import { signalHandler, type SignalHandler as Watching } from '../gevent.ts';
 import { signalName } from '../hub/watchers.ts';

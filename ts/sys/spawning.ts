@@ -5,7 +5,7 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import { delimiter, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { describe, wrongType } from '../core/clock.ts';
+import { describe, wrongType } from '../core/arguments.ts';
 import { checkFd, fdOf, type NodeStream } from '../net/descriptors.ts';
 import { Socket } from '../net/endpoint.ts';
 import { fromNode, OSError, unsupported } from '../net/errors.ts';

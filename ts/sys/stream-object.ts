@@ -3,7 +3,7 @@
 import type { Buffer } from 'node:buffer';
 import { closeSync, type PathLike } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
-import { wrongType } from '../core/clock.ts';
+import { wrongType } from '../core/arguments.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
 import { timeoutOf } from '../limit.ts';

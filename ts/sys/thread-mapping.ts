@@ -1,6 +1,6 @@
 // Calls of a ThreadPool that wait for what they hand over: one function, or one for each of many items.
 
-import { needFunction, wrongType } from '../core/clock.ts';
+import { needFunction, wrongType } from '../core/arguments.ts';
 import { Framed } from '../framed.ts';
 import { Greenlet, type OtherBody } from '../gevent-greenlet.ts';
 import type { Hub } from '../hub/hub.ts';

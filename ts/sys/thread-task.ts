@@ -7,7 +7,7 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { transferableSymbol, valueSymbol } from 'piscina';
-import { describe, wrongType } from '../core/clock.ts';
+import { describe, wrongType } from '../core/arguments.ts';
 import { GeventError } from '../exceptions.ts';
 import type { SentError, SentTask } from './thread-worker.ts';
 

@@ -6,7 +6,8 @@
 //   P1  a task is in #waiting, or runs in one engine, or is settled; it is settled once
 //   P2  permits: maxsize + 1 - outstanding, less #debt while maxsize was lowered under the tasks' feet
 
-import { needOptions, type Seconds, toMs, wrongRange, wrongType } from '../core/clock.ts';
+import { needOptions, wrongRange, wrongType } from '../core/arguments.ts';
+import { type Seconds, toMs } from '../core/clock.ts';
 import { Event } from '../event.ts';
 import { InvalidThreadUseError } from '../exceptions.ts';
 import { Framed } from '../framed.ts';

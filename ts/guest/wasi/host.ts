@@ -2,7 +2,7 @@
 // system; browser_wasi_shim, where it is installed, for directories in memory. Each has descriptors of its own numbering; the
 // table of a program says which of its numbers is which of theirs, and the calls are passed on with the number changed.
 
-import { wrongType } from '../../core/clock.ts';
+import { wrongType } from '../../core/arguments.ts';
 import { GuestError } from '../errors.ts';
 
 type Call = (...args: any[]) => number;

@@ -1,7 +1,7 @@
 // What a program is run with: read and checked once, where the caller is.
 
 import type { Readable, Writable } from 'node:stream';
-import { describe, wrongType } from '../../core/clock.ts';
+import { describe, wrongType } from '../../core/arguments.ts';
 import type { Queue } from '../../joinable.ts';
 import { limitMs } from '../../limit.ts';
 import type { Socket } from '../../net/endpoint.ts';

@@ -1,7 +1,7 @@
 // What standard input and output can be, as far as it needs nothing of Node: bytes, queues, functions. Sockets, files and
 // Node's streams are in handles.ts, which is loaded when one is given.
 
-import { wrongType } from '../../core/clock.ts';
+import { wrongType } from '../../core/arguments.ts';
 import { Framed } from '../../framed.ts';
 import type { Operation } from '../../hub/operation.ts';
 import { isOperation } from '../../hub/operation.ts';

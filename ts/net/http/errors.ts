@@ -1,7 +1,7 @@
 // What a handler throws to answer with a status, and what reads and writes raise on a connection that is gone.
 
 import { STATUS_CODES } from 'node:http';
-import { describe } from '../../core/clock.ts';
+import { describe } from '../../core/arguments.ts';
 import { GeventError } from '../../exceptions.ts';
 
 /**

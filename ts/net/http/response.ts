@@ -2,7 +2,7 @@
 // given, so that a text goes out without a stream in between (the platform's own costs three to five microseconds).
 
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { describe } from '../../core/clock.ts';
+import { describe } from '../../core/arguments.ts';
 import type { Park } from '../../hub/protocol.ts';
 import { until } from '../../until.ts';
 import { standInFor } from './stand-in.ts';

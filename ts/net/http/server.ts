@@ -10,7 +10,8 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import { createServer as createSecureServer, type ServerOptions as SecureOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { describe, needOptions, type Seconds, toWaitMs } from '../../core/clock.ts';
+import { describe, needOptions } from '../../core/arguments.ts';
+import { type Seconds, toWaitMs } from '../../core/clock.ts';
 import { Event } from '../../event.ts';
 import { isControl } from '../../exceptions.ts';
 import { killall } from '../../gevent.ts';

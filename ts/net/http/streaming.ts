@@ -2,7 +2,7 @@
 // (a kill, a Timeout, the peer's going) arrives where it writes or reads.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { describe } from '../../core/clock.ts';
+import { describe } from '../../core/arguments.ts';
 import { ForeignWait } from '../../foreign.ts';
 import { Framed } from '../../framed.ts';
 import type { Hub } from '../../hub/hub.ts';

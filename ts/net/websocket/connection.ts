@@ -6,7 +6,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { type RawData, WebSocket as Socket } from 'ws';
-import { describe } from '../../core/clock.ts';
+import { describe } from '../../core/arguments.ts';
 import { ConcurrentObjectUseError, GeventError } from '../../exceptions.ts';
 import { ForeignWait } from '../../foreign.ts';
 import { debugging } from '../../hub/current.ts';

@@ -3,7 +3,8 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer as Acceptor, WebSocket as Socket } from 'ws';
-import { describe, needOptions, type Seconds, toWaitMs } from '../../core/clock.ts';
+import { describe, needOptions } from '../../core/arguments.ts';
+import { type Seconds, toWaitMs } from '../../core/clock.ts';
 import { isControl } from '../../exceptions.ts';
 import { Framed } from '../../framed.ts';
 import { isBody, type Park } from '../../hub/protocol.ts';

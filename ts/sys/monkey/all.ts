@@ -1,7 +1,7 @@
 // patchAll: every patch, in order, with its events and warnings.
 
 import { createRequire } from 'node:module';
-import { wrongType } from '../../core/clock.ts';
+import { wrongType } from '../../core/arguments.ts';
 import {
   DoNotPatch,
   GeventDidPatchAllEvent,

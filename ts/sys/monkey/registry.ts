@@ -4,7 +4,7 @@
 //   R2  `changes` has an entry for each item that is not as it was, and unpatching walks it backwards
 
 import { syncBuiltinESMExports } from 'node:module';
-import { describe, wrongType } from '../../core/clock.ts';
+import { describe, wrongType } from '../../core/arguments.ts';
 import { DoNotPatch, GeventDidPatchModuleEvent, GeventWillPatchModuleEvent, notify } from '../../events.ts';
 
 /** A module of Node by its name (with or without `node:`), or an object: a module, its namespace, a class's prototype. */
