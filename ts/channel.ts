@@ -3,7 +3,7 @@
 // Both wait on a CHANNEL row of the core, whose notifier pairs them: the getter goes on first, and finds the item of its partner in
 // hub.cargo. Items that are handed over in other ways wait beside: for a getter that was taken out of its turn, in #gifts.
 
-import { BLOCK_TIMEOUT, describe, needOptions } from './core/arguments.ts';
+import { BLOCK_TIMEOUT, needOptions, wrongRange } from './core/arguments.ts';
 import { Kind, RowKind } from './core/contract.ts';
 import { active, debugging } from './hub/current.ts';
 import type { Hub } from './hub/hub.ts';
@@ -41,7 +41,7 @@ export class Channel<T = any> extends Rowed {
   constructor(maxsize: number | null = 1) {
     super();
     if (maxsize !== 1 && maxsize !== null) {
-      throw new RangeError(`Channels have a maxsize of 1: expected 1, got ${describe(maxsize)}`);
+      throw wrongRange('Channels have a maxsize of 1', '1', maxsize);
     }
   }
 

@@ -4,7 +4,7 @@
 // when timers are due next, until the scope is left: a `catch` that goes on cannot outlive it. Of nested scopes only those
 // have a timer that come before all around them. A shielded section that began later holds it back, as it does any Timeout.
 
-import { describe } from './core/arguments.ts';
+import { wrongType } from './core/arguments.ts';
 import { type Seconds, toMs } from './core/clock.ts';
 import { Kind, NIL, Priority } from './core/contract.ts';
 import { Framed, makeOn } from './framed.ts';
@@ -49,7 +49,7 @@ export class Deadline extends Timeout {
   /** Make one and open its scope in the current greenlet. One that is given is entered, and given back itself. */
   static override startNew(seconds: Seconds | Timeout | null = null, exception: TimeoutException = null): Deadline {
     if (seconds instanceof Timeout && !(seconds instanceof Deadline)) {
-      throw new TypeError(`Deadline.startNew(seconds): expected seconds or a Deadline, got ${describe(seconds)}`);
+      throw wrongType('Deadline.startNew(seconds)', 'seconds or a Deadline', seconds);
     }
     const deadline = seconds instanceof Deadline ? seconds : new Deadline(seconds, exception);
     deadline.start();
@@ -119,7 +119,7 @@ export class Deadline extends Timeout {
   spawn<A extends unknown[], R>(fn: GeneratorBody<A, R>, ...args: A): Greenlet<R>;
   spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
   spawn(fn: (...args: any[]) => unknown, ...args: unknown[]): Greenlet<any> {
-    if (typeof fn !== 'function') throw new TypeError(`Deadline.spawn(fn): expected a function, got ${describe(fn)}`);
+    if (typeof fn !== 'function') throw wrongType('Deadline.spawn(fn)', 'a function', fn);
     const child = new Greenlet<any>(fn, ...args);
     new Scope(child, this);
     child.start();
@@ -362,8 +362,7 @@ export function withDeadline(
   fn: (...args: any[]) => unknown,
   ...args: unknown[]
 ): Operation<any> {
-  if (typeof fn !== 'function')
-    throw new TypeError(`withDeadline(seconds, fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function') throw wrongType('withDeadline(seconds, fn)', 'a function', fn);
   let seconds = limit as Seconds | Deadline | null;
   let fallback: { value: unknown } | null = null;
   if (limit !== null && typeof limit === 'object' && !(limit instanceof Deadline) && 'timeoutValue' in limit) {

@@ -4,7 +4,7 @@
 //     of it if it entered before anybody linked to it
 // G2  #empty is up exactly while there is no member, `length` is 0
 
-import { describe, KILL_OPTIONS, needOptions, TIMEOUT, wrongType } from './core/arguments.ts';
+import { KILL_OPTIONS, needFunction, needOptions, TIMEOUT, wrongType } from './core/arguments.ts';
 import { NIL } from './core/contract.ts';
 import type { Crowd } from './crowd.ts';
 import { Event } from './event.ts';
@@ -129,7 +129,7 @@ export class Group {
   /** Make a greenlet of an async or plain function, add and start it: gives it. Switch point only in a Pool that is full. */
   spawn<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Operation<Greenlet<Awaited<R>>>;
   spawn(fn: (...args: any[]) => any, ...args: unknown[]): Operation<Greenlet<any>> {
-    if (typeof fn !== 'function') throw new TypeError(`spawn(fn): expected a function, got ${describe(fn)}`);
+    needFunction('spawn(fn)', fn);
     return new Enter<Greenlet<any>>(this, this.$room({}), () => this.#make(fn, args));
   }
 
@@ -141,7 +141,7 @@ export class Group {
   /** The same at once, for an async or plain function. @throws PoolFull if it is a Pool and full */
   spawnNowait<A extends unknown[], R>(fn: OtherBody<A, R>, ...args: A): Greenlet<Awaited<R>>;
   spawnNowait(fn: (...args: any[]) => any, ...args: unknown[]): Greenlet<any> {
-    if (typeof fn !== 'function') throw new TypeError(`spawnNowait(fn): expected a function, got ${describe(fn)}`);
+    needFunction('spawnNowait(fn)', fn);
     this.$takeRoom();
     return this.#entering(() => this.#make(fn, args));
   }
@@ -396,7 +396,7 @@ export class Group {
    * that a full pool cannot wait for itself.
    */
   apply<A extends unknown[], R>(fn: (...args: A) => R, args?: A): Operation<any> {
-    checkFunction(fn, 'apply(fn)');
+    needFunction('apply(fn)', fn);
     checkArguments(args, 'apply(args)');
     const caller = waitingGreenlet();
     return new Framed('apply', () => this.#apply(caller, fn, (args ?? []) as unknown[]));
@@ -417,9 +417,9 @@ export class Group {
     args: unknown[] = [],
     callback: ((value: any) => unknown) | null = null,
   ): Greenlet<any> {
-    checkFunction(fn, 'applyAsync(fn)');
+    needFunction('applyAsync(fn)', fn);
     checkArguments(args, 'applyAsync(args)');
-    if (callback !== null) checkFunction(callback, 'applyAsync(callback)');
+    if (callback !== null) needFunction('applyAsync(callback)', callback);
     if (this.full()) {
       const self = this;
       return Greenlet.spawn(function* (): Generator<Park, unknown, any> {
@@ -437,9 +437,9 @@ export class Group {
     args: unknown[] = [],
     callback: ((value: any) => unknown) | null = null,
   ): Operation<any> {
-    checkFunction(fn, 'applyCb(fn)');
+    needFunction('applyCb(fn)', fn);
     checkArguments(args, 'applyCb(args)');
-    if (callback !== null) checkFunction(callback, 'applyCb(callback)');
+    if (callback !== null) needFunction('applyCb(callback)', callback);
     const caller = waitingGreenlet();
     const self = this;
     return new Framed('applyCb', function* () {
@@ -454,7 +454,7 @@ export class Group {
    * others keep running. Switch point.
    */
   map<T, R>(fn: (item: T) => R, items: Iterable<T>): Operation<Results<R>> {
-    checkFunction(fn, 'map(fn)');
+    needFunction('map(fn)', fn);
     checkIterable(items, 'map(items)');
     return this.#mapped(fn, items, null);
   }
@@ -473,9 +473,9 @@ export class Group {
     items: Iterable<T>,
     callback: ((results: Results<R>) => unknown) | null = null,
   ): Greenlet<Results<R>> {
-    checkFunction(fn, 'map(fn)');
+    needFunction('map(fn)', fn);
     checkIterable(items, 'map(items)');
-    if (callback !== null) checkFunction(callback, 'mapAsync(callback)');
+    if (callback !== null) needFunction('mapAsync(callback)', callback);
     return Greenlet.spawn(mapBody, this, fn, items, callback) as Greenlet<any>;
   }
 
@@ -485,9 +485,9 @@ export class Group {
     items: Iterable<T>,
     callback: ((results: Results<R>) => unknown) | null = null,
   ): Operation<Results<R>> {
-    checkFunction(fn, 'map(fn)');
+    needFunction('map(fn)', fn);
     checkIterable(items, 'map(items)');
-    if (callback !== null) checkFunction(callback, 'mapCb(callback)');
+    if (callback !== null) needFunction('mapCb(callback)', callback);
     return this.#mapped(fn, items, callback);
   }
 
@@ -500,7 +500,7 @@ export class Group {
     fn: (...items: any[]) => R,
     ...rest: [...iterables: Iterable<any>[], options: IMapOptions] | Iterable<any>[]
   ): IMap<any> {
-    checkFunction(fn, 'imap(fn)');
+    needFunction('imap(fn)', fn);
     const ordered = new IMap<any>(this, fn, splitImap(rest, 'imap'));
     ordered.start();
     return ordered;
@@ -511,7 +511,7 @@ export class Group {
     fn: (...items: any[]) => R,
     ...rest: [...iterables: Iterable<any>[], options: IMapOptions] | Iterable<any>[]
   ): IMapUnordered<any> {
-    checkFunction(fn, 'imapUnordered(fn)');
+    needFunction('imapUnordered(fn)', fn);
     const unordered = new IMapUnordered<any>(this, fn, splitImap(rest, 'imapUnordered'));
     unordered.start();
     return unordered;
@@ -603,16 +603,11 @@ class Enter<T> extends Operation<T> {
 }
 
 function checkGreenlet(greenlet: unknown, where: string): void {
-  if (!(greenlet instanceof RawGreenlet))
-    throw new TypeError(`${where}: expected a greenlet, got ${describe(greenlet)}`);
-}
-
-function checkFunction(fn: unknown, where: string): void {
-  if (typeof fn !== 'function') throw new TypeError(`${where}: expected a function, got ${describe(fn)}`);
+  if (!(greenlet instanceof RawGreenlet)) throw wrongType(where, 'a greenlet', greenlet);
 }
 
 function checkIterable(items: unknown, where: string): void {
   if (typeof (items as Iterable<unknown>)?.[Symbol.iterator] !== 'function') {
-    throw new TypeError(`${where}: expected an iterable, got ${describe(items)}`);
+    throw wrongType(where, 'an iterable', items);
   }
 }

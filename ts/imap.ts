@@ -4,7 +4,7 @@
 //       he ran comes before those that were handed out later
 //   I2  nobody waits while there is a result that he could have
 
-import { describe } from './core/arguments.ts';
+import { wrongRange, wrongType } from './core/arguments.ts';
 import { RowKind } from './core/contract.ts';
 import type { ResultSource } from './event.ts';
 import { Greenlet } from './gevent-greenlet.ts';
@@ -43,7 +43,7 @@ export function splitImap(rest: readonly unknown[], where: string): Sources {
   if (iterables.length === 0) throw new TypeError(`${where}(fn, items): expected an iterable, got nothing`);
   for (const each of iterables) {
     if (typeof each?.[Symbol.iterator] !== 'function') {
-      throw new TypeError(`${where}(fn, items): expected an iterable, got ${describe(each)}`);
+      throw wrongType(`${where}(fn, items)`, 'an iterable', each);
     }
   }
   for (const key in options) {
@@ -51,7 +51,7 @@ export function splitImap(rest: readonly unknown[], where: string): Sources {
   }
   const maxsize = options?.maxsize ?? null;
   if (maxsize !== null && (!Number.isInteger(maxsize) || maxsize < 1)) {
-    throw new RangeError(`${where}(maxsize): expected an integer from 1, got ${describe(maxsize)}`);
+    throw wrongRange(`${where}(maxsize)`, 'an integer from 1', maxsize);
   }
   return { iterables, maxsize };
 }

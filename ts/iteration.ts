@@ -1,6 +1,6 @@
 // Going through what a queue or channel gives, one item after another.
 
-import { describe } from './core/arguments.ts';
+import { wrongType } from './core/arguments.ts';
 import { GeventError } from './exceptions.ts';
 import { Framed } from './framed.ts';
 import { debugging } from './hub/current.ts';
@@ -136,8 +136,8 @@ function* each<T>(source: Source<T>, fn: (item: T) => unknown): Generator<Park, 
  */
 export function forEach<T>(source: Source<T>, fn: (item: T) => unknown): Operation<number> {
   if (typeof source?.get !== 'function') {
-    throw new TypeError(`forEach(source): expected a queue or channel, got ${describe(source)}`);
+    throw wrongType('forEach(source)', 'a queue or channel', source);
   }
-  if (typeof fn !== 'function') throw new TypeError(`forEach(fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function') throw wrongType('forEach(fn)', 'a function', fn);
   return new Framed('forEach', () => each(source, fn));
 }

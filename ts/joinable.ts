@@ -1,6 +1,6 @@
 // Queue and its kin: a SimpleQueue that counts what is to be done, can be waited for until it is, and can be shut down.
 
-import { describe, needOptions, TIMEOUT } from './core/arguments.ts';
+import { needOptions, TIMEOUT, wrongRange, wrongType } from './core/arguments.ts';
 import { Event } from './event.ts';
 import type { Operation } from './hub/operation.ts';
 import { $OWN, SimpleQueue } from './simple-queue.ts';
@@ -34,9 +34,7 @@ export class Queue<T = any> extends SimpleQueue<T> {
     super(maxsize, items, options);
     const { unfinishedTasks } = options;
     if (unfinishedTasks !== undefined && !(Number.isInteger(unfinishedTasks) && unfinishedTasks >= 0)) {
-      throw new RangeError(
-        `${new.target.name}(unfinishedTasks): expected an integer from 0, got ${describe(unfinishedTasks)}`,
-      );
+      throw wrongRange(`${new.target.name}(unfinishedTasks)`, 'an integer from 0', unfinishedTasks);
     }
     this.#unfinished = unfinishedTasks ?? this._qsize();
   }
@@ -203,7 +201,7 @@ export class PriorityQueue<T = any> extends Queue<T> {
   constructor(maxsize?: number | null, items: Iterable<T> = [], options: QueueOptions<T> = {}) {
     const compare = options?.compare;
     if (compare !== undefined && typeof compare !== 'function') {
-      throw new TypeError(`${new.target.name}(compare): expected a function, got ${describe(compare)}`);
+      throw wrongType(`${new.target.name}(compare)`, 'a function', compare);
     }
     super(maxsize, items, options);
   }
@@ -245,7 +243,7 @@ export class PriorityQueue<T = any> extends Queue<T> {
 export class UnboundQueue<T = any> extends Queue<T> {
   constructor(maxsize: null | undefined = null, items: Iterable<T> = [], options: QueueOptions<T> = {}) {
     if (maxsize !== null && maxsize !== undefined) {
-      throw new RangeError(`UnboundQueue has no maxsize: expected null, got ${describe(maxsize)}`);
+      throw wrongRange('UnboundQueue has no maxsize', 'null', maxsize);
     }
     super(null, items, options);
   }

@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/lock`: Semaphore, BoundedSemaphore, DummySemaphore, RLock.
 
-import { describe, needOptions, TIMEOUT } from './core/arguments.ts';
+import { needOptions, TIMEOUT, wrongType } from './core/arguments.ts';
 import { RowKind } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import { Framed } from './framed.ts';
@@ -102,7 +102,7 @@ function* holding(lock: Lock, fn: (...args: any[]) => unknown, args: unknown[]):
 
 function holdWhile(lock: Lock, fn: (...args: any[]) => unknown, args: unknown[]): Operation<any> {
   const what = lock.constructor.name;
-  if (typeof fn !== 'function') throw new TypeError(`${what}.with(fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function') throw wrongType(`${what}.with(fn)`, 'a function', fn);
   return new Framed(`${what}.with`, () => holding(lock, fn, args));
 }
 
@@ -249,7 +249,7 @@ export class Semaphore extends Waitable implements Lock {
 }
 
 function checkPermits(value: number, least: number, where: string): void {
-  if (typeof value !== 'number') throw new TypeError(`${where}: expected an integer, got ${describe(value)}`);
+  if (typeof value !== 'number') throw wrongType(where, 'an integer', value);
   if (!Number.isInteger(value) || value < least || value > MAX_PERMITS) {
     throw new RangeError(`${where}: expected an integer from ${least} to ${MAX_PERMITS}, got ${value}`);
   }

@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/pool`: Group, and Pool, a group with a limited number of members.
 
-import { describe, needOptions, TIMEOUT } from './core/arguments.ts';
+import { needOptions, TIMEOUT, wrongRange } from './core/arguments.ts';
 import { type EnterOptions, Group } from './group.ts';
 import type { Hub } from './hub/hub.ts';
 import type { Operation } from './hub/operation.ts';
@@ -42,7 +42,7 @@ export class Pool extends Group {
   constructor(size: number | null = null) {
     super();
     if (size !== null && (!Number.isInteger(size) || size < 0)) {
-      throw new RangeError(`Pool(size): expected an integer of 0 or more, got ${describe(size)}`);
+      throw wrongRange('Pool(size)', 'an integer of 0 or more', size);
     }
     this.size = size;
     this.#room = size === null ? null : new Room(size);

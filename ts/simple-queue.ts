@@ -4,7 +4,7 @@
 // are as long as it exists, and whose notifier lets putters and getters go on in turn. A putter brings its item along when
 // it goes on, a getter takes its own; so whoever is killed or timed out before that has done nothing.
 
-import { BLOCK_TIMEOUT, describe, needOptions } from './core/arguments.ts';
+import { BLOCK_TIMEOUT, needOptions, wrongType } from './core/arguments.ts';
 import { Role, RowKind } from './core/contract.ts';
 import { Deque } from './deque.ts';
 import { GeventError } from './exceptions.ts';
@@ -89,7 +89,7 @@ export class SimpleQueue<T = any> extends Rowed {
     super();
     this.#limit = toLimit(maxsize, `${new.target.name}(maxsize)`);
     if (typeof (items as any)?.[Symbol.iterator] !== 'function') {
-      throw new TypeError(`${new.target.name}(items): expected an iterable, got ${describe(items)}`);
+      throw wrongType(`${new.target.name}(items)`, 'an iterable', items);
     }
     this._init(this.maxsize, items, options);
     this.#countsAlone = $OWN.has(this._put) && $OWN.has(this._get) && $OWN.has(this._qsize);
@@ -402,8 +402,7 @@ $OWN.add(SimpleQueue.prototype._put).add(SimpleQueue.prototype._get).add(SimpleQ
 
 function toLimit(maxsize: number | null | undefined, where: string): number {
   if (maxsize === undefined || maxsize === null) return 0;
-  if (typeof maxsize !== 'number')
-    throw new TypeError(`${where}: expected an integer or null, got ${describe(maxsize)}`);
+  if (typeof maxsize !== 'number') throw wrongType(where, 'an integer or null', maxsize);
   if (!Number.isInteger(maxsize) || maxsize > MAX_ITEMS) {
     throw new RangeError(`${where}: expected an integer of at most ${MAX_ITEMS}, got ${maxsize}`);
   }

@@ -1,6 +1,6 @@
 // The schedule as a Chrome trace: one track a greenlet, with what it ran and what it waited in, and arrows from who woke it.
 
-import { describe } from './core/arguments.ts';
+import { wrongRange } from './core/arguments.ts';
 import { NIL, Word } from './core/contract.ts';
 import { GeventError } from './exceptions.ts';
 import type { Hub } from './hub/hub.ts';
@@ -218,7 +218,7 @@ export class ScheduleTrace {
 export function traceSchedule(options: TraceOptions = {}): ScheduleTrace {
   const { waits = true, limit = 1_000_000, hub = hubHere() } = options;
   if (!Number.isInteger(limit) || limit < 1) {
-    throw new RangeError(`traceSchedule(limit): expected an integer from 1, got ${describe(limit)}`);
+    throw wrongRange('traceSchedule(limit)', 'an integer from 1', limit);
   }
   if (hub.destroyed) throw new GeventError('GEVENT_HUB_DESTROYED', `traceSchedule(hub): ${hub} is destroyed`);
   return new ScheduleTrace(hub, waits, limit);

@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/util`: what is going on, and whether anything is.
 
-import { describe } from './core/arguments.ts';
+import { wrongRange, wrongType } from './core/arguments.ts';
 import { type Seconds, toMs } from './core/clock.ts';
 import { GeventError } from './exceptions.ts';
 import { Framed } from './framed.ts';
@@ -35,7 +35,7 @@ const RULE = '*'.repeat(80);
 export function formatRunInfo(options: RunInfoOptions = {}): string[] {
   const { threadStacks = true, greenletStacks = true, limit = Error.stackTraceLimit } = options;
   if (!Number.isInteger(limit) || limit < 0) {
-    throw new RangeError(`formatRunInfo(limit): expected an integer from 0, got ${describe(limit)}`);
+    throw wrongRange('formatRunInfo(limit)', 'an integer from 0', limit);
   }
   const hub = hubHere();
   const lines = [RULE, '* Thread', RULE, String(hub)];
@@ -143,13 +143,10 @@ export function assertSwitches(
   fn: (...args: any[]) => unknown,
   ...args: unknown[]
 ): Operation<any> {
-  if (typeof fn !== 'function')
-    throw new TypeError(`assertSwitches(options, fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function') throw wrongType('assertSwitches(options, fn)', 'a function', fn);
   const { maxBlockingTime = null } = options;
   if (maxBlockingTime !== null && !(toMs(maxBlockingTime, 'assertSwitches(maxBlockingTime)') > 0)) {
-    throw new RangeError(
-      `assertSwitches(maxBlockingTime): expected more than 0 seconds, got ${describe(maxBlockingTime)}`,
-    );
+    throw wrongRange('assertSwitches(maxBlockingTime)', 'more than 0 seconds', maxBlockingTime);
   }
   return new Framed(`assertSwitches of ${fn.name || 'anonymous'}`, () => watched(options, fn, args));
 }
@@ -167,10 +164,9 @@ export function wrapErrors<F extends (...args: any[]) => any, E>(
 ): F {
   const classes = Array.isArray(errors) ? errors : [errors];
   for (const type of classes) {
-    if (typeof type !== 'function')
-      throw new TypeError(`wrapErrors(errors): expected classes of errors, got ${describe(type)}`);
+    if (typeof type !== 'function') throw wrongType('wrapErrors(errors)', 'classes of errors', type);
   }
-  if (typeof fn !== 'function') throw new TypeError(`wrapErrors(errors, fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function') throw wrongType('wrapErrors(errors, fn)', 'a function', fn);
   const caught = (error: unknown): unknown => {
     if (classes.some((type) => error instanceof type)) return error;
     throw error;

@@ -2,7 +2,7 @@
 
 import { Buffer } from 'node:buffer';
 import { isIP, isIPv4 } from 'node:net';
-import { describe } from '../core/arguments.ts';
+import { describe, wrongRange, wrongType } from '../core/arguments.ts';
 import { SocketError } from './errors.ts';
 
 /** Families of addresses; the numbers are Linux's and mean nothing outside this library. */
@@ -25,7 +25,7 @@ export type Address = InetAddress | string;
 
 function checkPort(port: unknown, where: string): number {
   if (typeof port !== 'number' || !Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new RangeError(`${where}: expected a port from 0 to 65535, got ${describe(port)}`);
+    throw wrongRange(where, 'a port from 0 to 65535', port);
   }
   return port;
 }
@@ -33,10 +33,10 @@ function checkPort(port: unknown, where: string): number {
 /** `[host, port]`, checked. */
 export function inetAddress(address: unknown, where: string): InetAddress {
   if (!Array.isArray(address) || address.length < 2) {
-    throw new TypeError(`${where}: expected [host, port], got ${describe(address)}`);
+    throw wrongType(where, '[host, port]', address);
   }
   const [host, port] = address;
-  if (typeof host !== 'string') throw new TypeError(`${where}: expected a host name, got ${describe(host)}`);
+  if (typeof host !== 'string') throw wrongType(where, 'a host name', host);
   if (host.includes('\0')) throw new TypeError(`${where}: a host name with a zero byte: ${describe(host)}`);
   return [host, checkPort(port, where)];
 }
@@ -44,7 +44,7 @@ export function inetAddress(address: unknown, where: string): InetAddress {
 /** The path of a Unix socket, checked. One that begins with a zero byte is abstract (Linux). */
 export function unixAddress(address: unknown, where: string): string {
   if (typeof address !== 'string' || address === '') {
-    throw new TypeError(`${where}: expected the path of a Unix socket, got ${describe(address)}`);
+    throw wrongType(where, 'the path of a Unix socket', address);
   }
   if (Buffer.byteLength(address) > 107) throw new RangeError(`${where}: AF_UNIX path too long: ${describe(address)}`);
   return address;
@@ -80,12 +80,12 @@ export function parseAddress(address: unknown): [AddressFamily, Address] {
   const path = (address as { path?: unknown } | null)?.path;
   if (path !== undefined) return [AF_UNIX, unixAddress(path, 'address.path')];
   if (typeof address !== 'string') {
-    throw new TypeError(`address: expected [host, port], 'host:port', a port or { path }, got ${describe(address)}`);
+    throw wrongType('address', `[host, port], 'host:port', a port or { path }`, address);
   }
   if (address.startsWith('/')) return [AF_UNIX, unixAddress(address, 'address')];
   if (/^\d+$/.test(address)) return [AF_INET6, ['', checkPort(Number(address), 'address')]];
   const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(address);
-  if (match === null) throw new RangeError(`address: expected 'host:port', got ${describe(address)}`);
+  if (match === null) throw wrongRange('address', `'host:port'`, address);
   const port = checkPort(Number(match[3]), 'address');
   if (match[1] !== undefined) return [AF_INET6, [match[1], port]];
   return [AF_INET, [match[2] === '*' ? '' : match[2], port]];

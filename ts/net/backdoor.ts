@@ -7,7 +7,7 @@
 import { chmodSync } from 'node:fs';
 import type { REPLServer } from 'node:repl';
 import { Readable, Writable } from 'node:stream';
-import { describe } from '../core/arguments.ts';
+import { describe, wrongType } from '../core/arguments.ts';
 import { Greenlet } from '../gevent-greenlet.ts';
 import { Group } from '../group.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -57,9 +57,9 @@ export class BackdoorServer extends StreamServer {
       if (name in options) throw new TypeError(`BackdoorServer: unknown option ${describe(name)}`);
     }
     if (locals !== undefined && (locals === null || typeof locals !== 'object')) {
-      throw new TypeError(`BackdoorServer(locals): expected an object, got ${describe(locals)}`);
+      throw wrongType('BackdoorServer(locals)', 'an object', locals);
     }
-    if (typeof banner !== 'string') throw new TypeError(`banner: expected a string, got ${describe(banner)}`);
+    if (typeof banner !== 'string') throw wrongType('banner', 'a string', banner);
     const path = pathOf(listener);
     super(path === null ? near(listener) : bound(path), null, { ...options, spawn: new Group() });
     this.#path = path;

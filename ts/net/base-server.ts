@@ -6,7 +6,7 @@
 //       minDelay again after a success; a fatal one closes the server
 //   B4  doClose() is called once for whatever doHandle() was given, however its handling ends
 
-import { describe } from '../core/arguments.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import { BlockingSwitchOutError } from '../exceptions.ts';
 import { call } from '../hub/call.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -80,7 +80,7 @@ export abstract class BaseServer extends ServerLife {
   setHandle(handle: Handle | null): void {
     const own: unknown = handle ?? (this as { handle?: unknown }).handle;
     if (own !== null && own !== undefined && typeof own !== 'function') {
-      throw new TypeError(`${this.constructor.name}(handle): expected a function, got ${describe(own)}`);
+      throw wrongType(`${this.constructor.name}(handle)`, 'a function', own);
     }
     this.#handle = handle ?? (typeof own === 'function' ? (own as Handle).bind(this) : null);
   }
@@ -242,7 +242,7 @@ export abstract class BaseServer extends ServerLife {
   override $check(): void {
     if (this.#handle === null) throw new TypeError(`${this.constructor.name}: handle must be provided`);
     if (!Number.isInteger(this.maxAccept) || this.maxAccept < 1) {
-      throw new RangeError(`maxAccept: expected an integer from 1, got ${describe(this.maxAccept)}`);
+      throw wrongRange('maxAccept', 'an integer from 1', this.maxAccept);
     }
   }
 

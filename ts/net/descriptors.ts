@@ -9,7 +9,7 @@ import { Socket as NodeSocket } from 'node:net';
 import { type Duplex, Readable, Writable } from 'node:stream';
 import { isatty, ReadStream, WriteStream } from 'node:tty';
 import { isMainThread } from 'node:worker_threads';
-import { describe } from '../core/arguments.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import { fromNode, OSError, unsupported } from './errors.ts';
 
 export type NodeStream = Readable | Writable | Duplex;
@@ -30,9 +30,8 @@ export function kindOf(fd: number): Kind {
 }
 
 export function checkFd(fd: unknown, where: string): number {
-  if (typeof fd !== 'number') throw new TypeError(`${where}: expected a file descriptor, got ${describe(fd)}`);
-  if (!Number.isInteger(fd) || fd < 0)
-    throw new RangeError(`${where}: expected a file descriptor, got ${describe(fd)}`);
+  if (typeof fd !== 'number') throw wrongType(where, 'a file descriptor', fd);
+  if (!Number.isInteger(fd) || fd < 0) throw wrongRange(where, 'a file descriptor', fd);
   return fd;
 }
 

@@ -10,7 +10,7 @@ import type { Buffer } from 'node:buffer';
 import type { Socket as NodeDatagram } from 'node:dgram';
 import { Socket as NodeSocket, type Server } from 'node:net';
 import { Readable } from 'node:stream';
-import { describe } from '../core/arguments.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -67,7 +67,7 @@ export class Socket extends SocketState {
   /** A connected one over one of Node's, which belongs to it from now on. */
   static from(node: NodeSocket): Socket {
     if (!(node instanceof NodeSocket)) {
-      throw new TypeError(`socket.from(node): expected a net.Socket, got ${describe(node)}`);
+      throw wrongType('socket.from(node)', 'a net.Socket', node);
     }
     const family = node.remoteFamily === 'IPv6' ? AF_INET6 : node.remoteFamily === 'IPv4' ? AF_INET : AF_UNIX;
     const made = new Socket(family);
@@ -128,8 +128,7 @@ export class Socket extends SocketState {
    */
   listen(backlog = 128): Operation<void> {
     this.$open('listen');
-    if (!Number.isInteger(backlog))
-      throw new TypeError(`listen(backlog): expected an integer, got ${describe(backlog)}`);
+    if (!Number.isInteger(backlog)) throw wrongType('listen(backlog)', 'an integer', backlog);
     if (this.type !== SOCK_STREAM) throw new SocketError('EOPNOTSUPP', 'listen: EOPNOTSUPP: a datagram socket');
     if (this.$listener !== null) return Order.done('listen', undefined);
     if (this.$node !== null || this.$attempt !== null) {
@@ -327,7 +326,7 @@ export class Socket extends SocketState {
     this.$open('sendfile');
     if (this.type !== SOCK_STREAM) throw new SocketError('EINVAL', 'sendfile: EINVAL: not a stream socket');
     if (typeof file !== 'string' && !(file instanceof Readable)) {
-      throw new TypeError(`sendfile(file): expected a path or a Readable, got ${describe(file)}`);
+      throw wrongType('sendfile(file)', 'a path or a Readable', file);
     }
     return new Framed('sendfile', () => sending(this, file, offset, count));
   }
@@ -367,7 +366,7 @@ export class Socket extends SocketState {
   shutdown(how: number): void {
     this.$open('shutdown');
     if (how !== opt.SHUT_RD && how !== opt.SHUT_WR && how !== opt.SHUT_RDWR) {
-      throw new RangeError(`shutdown(how): expected SHUT_RD, SHUT_WR or SHUT_RDWR, got ${describe(how)}`);
+      throw wrongRange('shutdown(how)', 'SHUT_RD, SHUT_WR or SHUT_RDWR', how);
     }
     if (this.$node === null) throw new SocketError('ENOTCONN', 'shutdown: ENOTCONN: the socket is not connected');
     if (how !== opt.SHUT_WR) this.$reader.shut();
@@ -450,13 +449,13 @@ export class Socket extends SocketState {
 
 function checkSize(size: unknown, where: string): void {
   if (typeof size !== 'number' || !Number.isInteger(size)) {
-    throw new TypeError(`${where}: expected a number of bytes, got ${describe(size)}`);
+    throw wrongType(where, 'a number of bytes', size);
   }
   if (size < 0) throw new RangeError(`${where}: expected 0 or more bytes, got ${size}`);
 }
 
 function intoBytes(buffer: ArrayBufferView, size: number, where: string): Uint8Array {
-  if (!ArrayBuffer.isView(buffer)) throw new TypeError(`${where}: expected a view of bytes, got ${describe(buffer)}`);
+  if (!ArrayBuffer.isView(buffer)) throw wrongType(where, 'a view of bytes', buffer);
   checkSize(size, where);
   if (size > buffer.byteLength) throw new RangeError(`${where}: ${size} bytes do not fit into ${buffer.byteLength}`);
   return new Uint8Array(buffer.buffer, buffer.byteOffset, size === 0 ? buffer.byteLength : size);

@@ -1,7 +1,7 @@
 // Options of sockets: those that Node can set, by the names and Linux's numbers of the system's own.
 
 import type { Socket as NodeSocket } from 'node:net';
-import { describe } from '../core/arguments.ts';
+import { wrongType } from '../core/arguments.ts';
 import { SOCK_DGRAM } from './address.ts';
 import type { Datagrams } from './datagram.ts';
 import { SocketError } from './errors.ts';
@@ -89,7 +89,7 @@ export class Options {
   set(level: number, option: number, value: OptionValue): void {
     const id = this.#known(level, option);
     if (typeof value === 'number' && !Number.isInteger(value)) {
-      throw new TypeError(`setsockopt(value): expected an integer, got ${describe(value)}`);
+      throw wrongType('setsockopt(value)', 'an integer', value);
     }
     if (this.#set === NONE) this.#set = new Map();
     this.#set.set(id, value);

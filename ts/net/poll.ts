@@ -6,7 +6,7 @@
 import { ChildProcess } from 'node:child_process';
 import { type Stats, statSync, unwatchFile, watchFile } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
-import { describe, needOptions } from '../core/arguments.ts';
+import { describe, needOptions, wrongRange, wrongType } from '../core/arguments.ts';
 import { type Seconds, toWaitMs } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import type { AnyFunction, Callback } from '../hub/callback.ts';
@@ -312,7 +312,7 @@ const waits = new WeakMap<Watcher, WaitReady<void>>();
 /** Wait until a watcher of `loop.io` would fire. Switch point. @see `gevent.socket.wait`, the source. */
 export function wait(watcher: IoWatcher, options: WaitForOptions = {}): Operation<void> {
   if (!(watcher instanceof IoWatcher)) {
-    throw new TypeError(`wait(watcher): expected one of loop.io(), got ${describe(watcher)}`);
+    throw wrongType('wait(watcher)', 'one of loop.io()', watcher);
   }
   if (waits.has(watcher)) throw new GeventError('GEVENT_CONCURRENT_USE', `${watcher}: a greenlet waits for it already`);
   const op = waitFor('wait', watcher.handle, watcher.events, options) as WaitReady<void>;
@@ -357,7 +357,7 @@ export class IoWatcher extends Watcher {
   constructor(loop: Loop, handle: unknown, events: number, options: WatcherOptions & { passEvents?: boolean }) {
     super(loop, options.ref ?? true, options.priority);
     if (events !== READ && events !== WRITE && events !== (READ | WRITE)) {
-      throw new RangeError(`loop.io(events): expected 1 (READ), 2 (WRITE) or 3, got ${describe(events)}`);
+      throw wrongRange('loop.io(events)', '1 (READ), 2 (WRITE) or 3', events);
     }
     this.handle = handle;
     this.events = events;
@@ -455,7 +455,7 @@ export class StatWatcher extends Watcher {
   /** @internal */
   constructor(loop: Loop, path: string, interval: Seconds, options: WatcherOptions) {
     super(loop, options.ref ?? true, options.priority);
-    if (typeof path !== 'string') throw new TypeError(`loop.stat(path): expected a path, got ${describe(path)}`);
+    if (typeof path !== 'string') throw wrongType('loop.stat(path)', 'a path', path);
     this.path = path;
     // 0 leaves it to the system: libev's own choice is 5 s.
     this.interval = toWaitMs(interval, 'loop.stat(interval)') / 1000 || 5;

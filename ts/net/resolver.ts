@@ -4,7 +4,7 @@
 import * as dns from 'node:dns';
 import { isIP, isIPv4 } from 'node:net';
 import { config } from '../config.ts';
-import { describe } from '../core/arguments.ts';
+import { describe, wrongType } from '../core/arguments.ts';
 import { ForeignWait } from '../foreign.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -72,7 +72,7 @@ class Ask<T> extends ForeignWait<T> {
 }
 
 function checkHost(host: unknown, where: string): string {
-  if (typeof host !== 'string') throw new TypeError(`${where}: expected a host name, got ${describe(host)}`);
+  if (typeof host !== 'string') throw wrongType(where, 'a host name', host);
   if (host.includes('\0')) throw new TypeError(`${where}: a host name with a zero byte: ${describe(host)}`);
   return host;
 }
@@ -223,8 +223,7 @@ export class Resolver {
 
   /** The names of a host and service at an address: `[host, service]`. */
   getnameinfo(address: InetAddress): Operation<[host: string, service: string]> {
-    if (!Array.isArray(address))
-      throw new TypeError(`getnameinfo(address): expected [host, port], got ${describe(address)}`);
+    if (!Array.isArray(address)) throw wrongType('getnameinfo(address)', '[host, port]', address);
     const [host, port] = address as [string, number];
     checkHost(host, 'getnameinfo(host)');
     return new Ask(`getnameinfo(${host})`, (settle) => {

@@ -1,6 +1,6 @@
 // How a server's handlers run: what `spawn` may be, and waiting for room where that is a pool.
 
-import { describe } from '../core/arguments.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import { spawnRaw } from '../gevent.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -40,13 +40,11 @@ export function running(hub: Hub, spawn: Spawn): { pool: PoolLike | null; run: R
   if (spawn === null) return { pool: null, run: null };
   if (typeof spawn === 'function') return { pool: null, run: spawn };
   if (typeof spawn === 'number' && (!Number.isInteger(spawn) || spawn < 1)) {
-    throw new RangeError(`spawn: expected an integer from 1, got ${describe(spawn)}`);
+    throw wrongRange('spawn', 'an integer from 1', spawn);
   }
   const pool: PoolLike = typeof spawn === 'number' ? (new Pool(spawn) as never) : spawn;
   if (typeof pool?.spawn !== 'function') {
-    throw new TypeError(
-      `spawn: expected 'default', 'raw', a number, a pool, a function or null, got ${describe(spawn)}`,
-    );
+    throw wrongType('spawn', `'default', 'raw', a number, a pool, a function or null`, spawn);
   }
   return {
     pool,

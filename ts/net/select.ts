@@ -1,7 +1,7 @@
 // Entry `gevent-wasm/select`: select, poll and selectors over our sockets, files and Node's streams; and, with it, the loop's
 // watchers for these.
 
-import { describe } from '../core/arguments.ts';
+import { describe, wrongRange, wrongType } from '../core/arguments.ts';
 import type { Seconds } from '../core/clock.ts';
 import { GeventError } from '../exceptions.ts';
 import type { Operation } from '../hub/operation.ts';
@@ -15,7 +15,7 @@ export { ChildWatcher, IoWatcher, READ, StatWatcher, WRITE } from './poll.ts';
 
 function wantedOf(list: Iterable<unknown>, events: number, where: string): Wanted[] {
   if (list === null || typeof (list as any)?.[Symbol.iterator] !== 'function') {
-    throw new TypeError(`select(${where}): expected an iterable of sockets, got ${describe(list)}`);
+    throw wrongType(`select(${where})`, 'an iterable of sockets', list);
   }
   return [...list].map((handle) => {
     const poll = pollableOf(handle, `select(${where})`);
@@ -91,7 +91,7 @@ export class poll<H = unknown> {
    */
   poll(timeout: number | null = null): Operation<[H, number][]> {
     if (timeout !== null && (typeof timeout !== 'number' || Number.isNaN(timeout))) {
-      throw new TypeError(`poll(timeout): expected milliseconds, got ${describe(timeout)}`);
+      throw wrongType('poll(timeout)', 'milliseconds', timeout);
     }
     const limit = timeout === null || timeout < 0 ? null : timeout / 1000;
     const all = [...this.#registered];
@@ -121,7 +121,7 @@ export interface SelectorKey<H = unknown> {
 
 function checkEvents(events: number, where: string): void {
   if (events !== READ && events !== WRITE && events !== (READ | WRITE)) {
-    throw new RangeError(`${where}: expected EVENT_READ, EVENT_WRITE or both, got ${describe(events)}`);
+    throw wrongRange(where, 'EVENT_READ, EVENT_WRITE or both', events);
   }
 }
 

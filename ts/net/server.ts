@@ -1,6 +1,6 @@
 // Entry `gevent-wasm/server`: StreamServer and DatagramServer.
 
-import { describe, wrongType } from '../core/arguments.ts';
+import { describe, wrongRange, wrongType } from '../core/arguments.ts';
 import { Framed } from '../framed.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
@@ -91,7 +91,7 @@ export class StreamServer extends BaseServer {
       throw new TypeError('backlog must be omitted when a socket instance is given');
     }
     if (backlog !== undefined && (!Number.isInteger(backlog) || backlog < 1)) {
-      throw new RangeError(`backlog: expected an integer from 1, got ${describe(backlog)}`);
+      throw wrongRange('backlog', 'an integer from 1', backlog);
     }
     const given = Object.keys(rest).filter((name) => rest[name as keyof typeof rest] !== undefined);
     const unknown = given.find((name) => !TLS_NAMES.includes(name));
@@ -100,7 +100,7 @@ export class StreamServer extends BaseServer {
       throw new TypeError('StreamServer: give sslContext, or certificates and the like, not both');
     }
     if (sslContext !== undefined && !(sslContext instanceof Context)) {
-      throw new TypeError(`sslContext: expected an SSLContext, got ${describe(sslContext)}`);
+      throw wrongType('sslContext', 'an SSLContext', sslContext);
     }
     this.sslContext = sslContext ?? (given.length > 0 ? createDefaultContext(Purpose.CLIENT_AUTH, rest) : null);
     this.sslEnabled = this.sslContext !== null;

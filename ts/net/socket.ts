@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { Socket as NodeSocket } from 'node:net';
 import { hostname, networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, needOptions } from '../core/arguments.ts';
+import { needOptions, wrongType } from '../core/arguments.ts';
 import type { Seconds } from '../core/clock.ts';
 import { Framed } from '../framed.ts';
 import { debugging } from '../hub/current.ts';
@@ -258,7 +258,7 @@ export function socketpair(): Operation<[Socket, Socket]> {
  * @see `gevent.socket.fromfd`, the source. Differs: the descriptor is taken over, not duplicated.
  */
 export function fromfd(fd: number): Socket {
-  if (!Number.isInteger(fd) || fd < 0) throw new TypeError(`fromfd(fd): expected a descriptor, got ${describe(fd)}`);
+  if (!Number.isInteger(fd) || fd < 0) throw wrongType('fromfd(fd)', 'a descriptor', fd);
   try {
     return Socket.from(new NodeSocket({ fd, allowHalfOpen: true }));
   } catch (error) {

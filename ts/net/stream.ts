@@ -3,7 +3,7 @@
 
 import { Buffer } from 'node:buffer';
 import type { Duplex, Readable, Writable } from 'node:stream';
-import { describe } from '../core/arguments.ts';
+import { wrongRange } from '../core/arguments.ts';
 import { debugging } from '../hub/current.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Operation, SingleUse } from '../hub/operation.ts';
@@ -126,11 +126,11 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   /** @internal Made by `makefile` and `streamFile`. */
   constructor(reader: Reader | null, writer: Writer | null, mode: FileMode, options: FileOptions, onClose: () => void) {
     if (!/^(r|w|rw)b?$/.test(mode)) {
-      throw new RangeError(`mode: expected r, w or rw, and b for bytes, got ${describe(mode)}`);
+      throw wrongRange('mode', 'r, w or rw, and b for bytes', mode);
     }
     const { buffering = 0 } = options;
     if (!Number.isInteger(buffering) || buffering < 0) {
-      throw new RangeError(`buffering: expected a number of bytes from 0, got ${describe(buffering)}`);
+      throw wrongRange('buffering', 'a number of bytes from 0', buffering);
     }
     this.mode = mode;
     this.$reader = mode.includes('r') ? reader : null;
@@ -187,7 +187,7 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   read(size = -1, options?: IoOptions): Operation<T> {
     const timeout = timeoutOf('read(options)', options);
     const reader = this.#reading('read');
-    if (!Number.isInteger(size)) throw new RangeError(`read(size): expected an integer, got ${describe(size)}`);
+    if (!Number.isInteger(size)) throw wrongRange('read(size)', 'an integer', size);
     if (size < 0) return this.$decoded(new ReadExactly(reader, Infinity, timeout));
     const characters = this.#text?.utf8 ?? false;
     return this.$decoded(
@@ -202,7 +202,7 @@ export class StreamFile<T extends Buffer | string = Buffer | string> {
   readline(limit = -1, options?: IoOptions): Operation<T> {
     const timeout = timeoutOf('readline(options)', options);
     const reader = this.#reading('readline');
-    if (!Number.isInteger(limit)) throw new RangeError(`readline(limit): expected an integer, got ${describe(limit)}`);
+    if (!Number.isInteger(limit)) throw wrongRange('readline(limit)', 'an integer', limit);
     return this.$decoded(new ReadUntil(reader, NEWLINE, limit < 0 ? Infinity : limit, timeout));
   }
 

@@ -1,7 +1,7 @@
 // Bytes as text and back, for files of every kind.
 
 import { Buffer } from 'node:buffer';
-import { describe } from '../core/arguments.ts';
+import { wrongRange } from '../core/arguments.ts';
 import { type Data, toBytes } from './writer.ts';
 
 export type TextEncoding = 'utf8' | 'utf-8' | 'latin1' | 'ascii';
@@ -24,10 +24,10 @@ export class TextCodec {
 
   constructor({ encoding = 'utf8', errors = 'strict', newline = null }: TextOptions) {
     if (!['utf8', 'utf-8', 'latin1', 'ascii'].includes(encoding)) {
-      throw new RangeError(`encoding: expected utf8, latin1 or ascii, got ${describe(encoding)}`);
+      throw wrongRange('encoding', 'utf8, latin1 or ascii', encoding);
     }
     if (errors !== 'strict' && errors !== 'replace') {
-      throw new RangeError(`errors: expected strict or replace, got ${describe(errors)}`);
+      throw wrongRange('errors', 'strict or replace', errors);
     }
     this.utf8 = encoding.startsWith('utf');
     this.#strict = errors === 'strict';

@@ -5,7 +5,7 @@ import type { Buffer } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import type { Socket as NodeSocket } from 'node:net';
 import * as tls from 'node:tls';
-import { describe } from '../core/arguments.ts';
+import { wrongRange, wrongType } from '../core/arguments.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Operation, SingleUse } from '../hub/operation.ts';
 import { expired, timeoutOf } from '../limit.ts';
@@ -174,8 +174,7 @@ export class SSLContext {
    * @throws SSLCertVerificationError if the peer's certificate is not accepted, SSLError if the peers cannot agree
    */
   wrapSocket(socket: Socket, options: WrapOptions = {}): Operation<SSLSocket> {
-    if (!(socket instanceof Socket))
-      throw new TypeError(`wrapSocket(socket): expected a socket, got ${describe(socket)}`);
+    if (!(socket instanceof Socket)) throw wrongType('wrapSocket(socket)', 'a socket', socket);
     if (socket.$secure) throw new TypeError('wrapSocket(socket): it speaks TLS already');
     const { doHandshakeOnConnect = true, serverSide = false, serverHostname } = options;
     if (doHandshakeOnConnect && socket.timeout === 0) {
@@ -536,8 +535,7 @@ export class SSLSocket extends Socket {
 
   /** The binding `tls-unique`, or null: TLS 1.3 has none. */
   getChannelBinding(type = 'tls-unique'): Buffer | null {
-    if (type !== 'tls-unique')
-      throw new RangeError(`getChannelBinding(type): expected tls-unique, got ${describe(type)}`);
+    if (type !== 'tls-unique') throw wrongRange('getChannelBinding(type)', 'tls-unique', type);
     const socket = this.#tls('getChannelBinding');
     if (socket.getProtocol() === 'TLSv1.3') return null;
     // The first of the two messages: the client's, or the server's where a session goes on.
@@ -548,9 +546,7 @@ export class SSLSocket extends Socket {
 /** A context with safe settings. @param purpose - SERVER_AUTH (default): for clients; CLIENT_AUTH: for servers */
 export function createDefaultContext(purpose: Purpose = Purpose.SERVER_AUTH, options: SSLOptions = {}): SSLContext {
   if (purpose !== Purpose.SERVER_AUTH && purpose !== Purpose.CLIENT_AUTH) {
-    throw new RangeError(
-      `createDefaultContext(purpose): expected SERVER_AUTH or CLIENT_AUTH, got ${describe(purpose)}`,
-    );
+    throw wrongRange('createDefaultContext(purpose)', 'SERVER_AUTH or CLIENT_AUTH', purpose);
   }
   const client = purpose === Purpose.SERVER_AUTH;
   return new SSLContext(client ? { rejectUnauthorized: true, ...options } : options);

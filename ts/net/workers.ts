@@ -8,7 +8,7 @@
 
 import cluster, { type Worker } from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import { describe } from '../core/arguments.ts';
+import { wrongRange } from '../core/arguments.ts';
 import { GeventError } from '../exceptions.ts';
 import type { Operation } from '../hub/operation.ts';
 import type { Park } from '../hub/protocol.ts';
@@ -75,7 +75,7 @@ export class Cluster {
   static of(server: Served, workers: number | 'auto'): Cluster {
     const count = workers === 'auto' ? availableParallelism() : workers;
     if (!Number.isInteger(count) || count < 1) {
-      throw new RangeError(`workers: expected an integer from 1 or 'auto', got ${describe(workers)}`);
+      throw wrongRange('workers', `an integer from 1 or 'auto'`, workers);
     }
     return new Cluster(server, count);
   }

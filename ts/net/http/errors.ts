@@ -1,7 +1,7 @@
 // What a handler throws to answer with a status, and what reads and writes raise on a connection that is gone.
 
 import { STATUS_CODES } from 'node:http';
-import { describe } from '../../core/arguments.ts';
+import { wrongRange } from '../../core/arguments.ts';
 import { GeventError } from '../../exceptions.ts';
 
 /**
@@ -15,7 +15,7 @@ export class HTTPError extends GeventError {
   /** @param message - sent as the body; default: the status's standard text */
   constructor(status: number, message?: string) {
     if (!Number.isInteger(status) || status < 400 || status > 599) {
-      throw new RangeError(`HTTPError(status): expected an integer from 400 to 599, got ${describe(status)}`);
+      throw wrongRange('HTTPError(status)', 'an integer from 400 to 599', status);
     }
     super('GEVENT_HTTP', message ?? STATUS_CODES[status] ?? `status ${status}`);
     this.status = status;

@@ -2,7 +2,7 @@
 // given, so that a text goes out without a stream in between (the platform's own costs three to five microseconds).
 
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { describe } from '../../core/arguments.ts';
+import { describe, wrongRange } from '../../core/arguments.ts';
 import type { Park } from '../../hub/protocol.ts';
 import { until } from '../../until.ts';
 import { standInFor } from './stand-in.ts';
@@ -20,7 +20,7 @@ class LightResponse {
   constructor(body?: unknown, init: ResponseInit = {}) {
     const { status = 200 } = init;
     if (!Number.isInteger(status) || status < 200 || status > 599) {
-      throw new RangeError(`Response(init.status): expected an integer from 200 to 599, got ${describe(status)}`);
+      throw wrongRange('Response(init.status)', 'an integer from 200 to 599', status);
     }
     if (NO_BODY.has(status) && body !== undefined && body !== null) {
       throw new TypeError(`Response: status ${status} has no body`);
@@ -66,7 +66,7 @@ class LightResponse {
 
   static redirect(url: string | URL, status = 302): LightResponse {
     if (![301, 302, 303, 307, 308].includes(status)) {
-      throw new RangeError(`Response.redirect(status): expected 301, 302, 303, 307 or 308, got ${describe(status)}`);
+      throw wrongRange('Response.redirect(status)', '301, 302, 303, 307 or 308', status);
     }
     return new LightResponse(null, { status, headers: { location: String(url) } });
   }

@@ -10,7 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import { createServer as createSecureServer, type ServerOptions as SecureOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { describe, needOptions } from '../../core/arguments.ts';
+import { describe, needOptions, wrongRange, wrongType } from '../../core/arguments.ts';
 import { type Seconds, toWaitMs } from '../../core/clock.ts';
 import { Event } from '../../event.ts';
 import { isControl } from '../../exceptions.ts';
@@ -141,14 +141,14 @@ export class HTTPServer extends ServerLife {
     needOptions('HTTPServer(options)', options, OPTIONS);
     super(options.spawn === undefined ? 'default' : options.spawn);
     if (typeof handler !== 'function') {
-      throw new TypeError(`HTTPServer(listener, handler): expected a function, got ${describe(handler)}`);
+      throw wrongType('HTTPServer(listener, handler)', 'a function', handler);
     }
     const { style, log = null, maxBodySize = Infinity, stopTimeout = 1, backlog, upgrade = null, tls } = options;
     if (style !== undefined && style !== 'fetch' && style !== 'node') {
-      throw new TypeError(`HTTPServer(style): expected 'fetch' or 'node', got ${describe(style)}`);
+      throw wrongType('HTTPServer(style)', `'fetch' or 'node'`, style);
     }
     if (typeof maxBodySize !== 'number' || !(maxBodySize >= 0)) {
-      throw new RangeError(`HTTPServer(maxBodySize): expected bytes, 0 or more, got ${describe(maxBodySize)}`);
+      throw wrongRange('HTTPServer(maxBodySize)', 'bytes, 0 or more', maxBodySize);
     }
     toWaitMs(stopTimeout, 'HTTPServer(stopTimeout)');
     const server = this;

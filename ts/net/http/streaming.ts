@@ -2,7 +2,7 @@
 // (a kill, a Timeout, the peer's going) arrives where it writes or reads.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { describe } from '../../core/arguments.ts';
+import { describe, wrongRange, wrongType } from '../../core/arguments.ts';
 import { ForeignWait } from '../../foreign.ts';
 import { Framed } from '../../framed.ts';
 import type { Hub } from '../../hub/hub.ts';
@@ -21,7 +21,7 @@ import { type BodyLimits, hasBody, ServerRequest, tooLarge } from './request.ts'
  */
 export function write(outgoing: ServerResponse, chunk: string | Uint8Array): Operation<void> {
   if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
-    throw new TypeError(`write(response, chunk): expected a string or bytes, got ${describe(chunk)}`);
+    throw wrongType('write(response, chunk)', 'a string or bytes', chunk);
   }
   return new BodyWrite(outgoing, chunk);
 }
@@ -93,7 +93,7 @@ export class Streamed {
  * @param fn - generator or async function
  */
 export function stream(fn: (out: BodyWriter) => unknown): Streamed {
-  if (typeof fn !== 'function') throw new TypeError(`stream(fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function') throw wrongType('stream(fn)', 'a function', fn);
   return new Streamed((outgoing) => fn({ write: (chunk) => write(outgoing, chunk) }), {});
 }
 
@@ -119,7 +119,7 @@ export interface EventWriter {
  * @throws TypeError from `send` if a name or id has a line break, which would forge other fields
  */
 export function eventStream(fn: (events: EventWriter) => unknown): Streamed {
-  if (typeof fn !== 'function') throw new TypeError(`eventStream(fn): expected a function, got ${describe(fn)}`);
+  if (typeof fn !== 'function') throw wrongType('eventStream(fn)', 'a function', fn);
   const writer = (outgoing: ServerResponse): EventWriter => ({
     send: (event) => write(outgoing, formatEvent(typeof event === 'string' ? { data: event } : event)),
     comment: (text = '') =>
@@ -152,7 +152,7 @@ function formatEvent({ data, event, id, retry }: ServerSentEvent): string {
   }
   if (retry !== undefined) {
     if (!Number.isInteger(retry) || retry < 0) {
-      throw new RangeError(`send(event): expected retry to be whole milliseconds, got ${describe(retry)}`);
+      throw wrongRange('send(event)', 'retry to be whole milliseconds', retry);
     }
     text += `retry: ${retry}\n`;
   }
@@ -224,7 +224,7 @@ export class BodyReader {
    */
   read(size = Infinity): Operation<Buffer> {
     if (size !== Infinity && (!Number.isInteger(size) || size < 0)) {
-      throw new RangeError(`read(size): expected an integer from 0, got ${describe(size)}`);
+      throw wrongRange('read(size)', 'an integer from 0', size);
     }
     return new Framed('read of an HTTP body', () => this.#take((held) => (held.length >= size ? size : -1)));
   }
@@ -279,7 +279,7 @@ export function readBody(request: Request | IncomingMessage): BodyReader {
     return new BodyReader(incoming, limits);
   }
   if (typeof (request as IncomingMessage)?.rawHeaders !== 'object') {
-    throw new TypeError(`readBody(request): expected the request of an HTTPServer, got ${describe(request)}`);
+    throw wrongType('readBody(request)', 'the request of an HTTPServer', request);
   }
   return new BodyReader(request as IncomingMessage, { maxBodySize: Infinity });
 }

@@ -6,7 +6,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { type RawData, WebSocket as Socket } from 'ws';
-import { describe } from '../../core/arguments.ts';
+import { describe, wrongRange, wrongType } from '../../core/arguments.ts';
 import { ConcurrentObjectUseError, GeventError } from '../../exceptions.ts';
 import { ForeignWait } from '../../foreign.ts';
 import { debugging } from '../../hub/current.ts';
@@ -133,7 +133,7 @@ export class WebSocket {
    */
   send(data: Data): Operation<void> {
     if (typeof data !== 'string' && !(data instanceof Uint8Array) && !(data instanceof ArrayBuffer)) {
-      throw new TypeError(`send(data): expected a string or bytes, got ${describe(data)}`);
+      throw wrongType('send(data)', 'a string or bytes', data);
     }
     return new Send(this, data);
   }
@@ -183,10 +183,9 @@ export class WebSocket {
     if (
       !(code === 1000 || (Number.isInteger(code) && code >= 1001 && code <= 4999 && code !== 1005 && code !== 1006))
     ) {
-      throw new RangeError(`close(code): expected 1000 to 4999, without 1005 and 1006, got ${describe(code)}`);
+      throw wrongRange('close(code)', '1000 to 4999, without 1005 and 1006', code);
     }
-    if (Buffer.byteLength(reason) > 123)
-      throw new RangeError(`close(reason): expected at most 123 bytes, got ${describe(reason)}`);
+    if (Buffer.byteLength(reason) > 123) throw wrongRange('close(reason)', 'at most 123 bytes', reason);
     const { socket } = this;
     socket.close(code, reason);
     // Paused, it would not see the peer's close frame.

@@ -3,7 +3,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer as Acceptor, WebSocket as Socket } from 'ws';
-import { describe, needOptions } from '../../core/arguments.ts';
+import { needOptions, wrongType } from '../../core/arguments.ts';
 import { type Seconds, toWaitMs } from '../../core/clock.ts';
 import { isControl } from '../../exceptions.ts';
 import { Framed } from '../../framed.ts';
@@ -44,8 +44,7 @@ const OPTIONS: readonly (keyof WebSocketOptions)[] = [
 
 /** The `upgrade` of an HTTPServer that makes websockets for `handler`. */
 export function websocket(handler: WebSocketHandler, options: WebSocketOptions = {}): UpgradeHandler {
-  if (typeof handler !== 'function')
-    throw new TypeError(`websocket(handler): expected a function, got ${describe(handler)}`);
+  if (typeof handler !== 'function') throw wrongType('websocket(handler)', 'a function', handler);
   needOptions('websocket(options)', options, OPTIONS);
   const { verify, heartbeat, maxPayload = 1 << 20, perMessageDeflate = false, handleProtocols } = options;
   const beat = heartbeat === undefined ? null : toWaitMs(heartbeat, 'websocket(heartbeat)');
