@@ -1,6 +1,6 @@
 // map: a function over items, run by the members of a group; its results in a list.
 
-import { Greenlet } from './gevent-greenlet.ts';
+import type { Greenlet } from './gevent-greenlet.ts';
 import type { Group } from './group.ts';
 import type { Park } from './hub/protocol.ts';
 import { type Failure, handOut, WaitForWork, Work } from './map-work.ts';
@@ -65,7 +65,7 @@ export function* mapOver(
   fn: (item: any) => unknown,
   items: Iterable<unknown>,
 ): Generator<Park, unknown[], any> {
-  if (group.greenletClass !== Greenlet) return yield* mapEach(group, fn, items);
+  if (group.$plainGroup === null) return yield* mapEach(group, fn, items);
   const work = new MapWork(fn, items);
   yield* handOut(group, work);
   while (!work.over) yield* new WaitForWork(work);
