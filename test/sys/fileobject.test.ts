@@ -516,6 +516,22 @@ describe.each(CORES)('on the %s core', (core) => {
       await g.close();
       expect([kept.destroyed, String(kept.read())]).toEqual([false, 'x']);
     });
+
+    test('who waits for so many characters gets no more of them, however much comes before his turn', async () => {
+      realWorld(core);
+      const pass = new PassThrough();
+      const f = new FileObject(pass, 'r');
+      const reading = f.read(2);
+      const got = Promise.resolve(reading);
+      await new Promise(setImmediate);
+      pass.write('\u00e4b');
+      pass.write('cd');
+      pass.write('ef');
+      expect(await got).toBe('\u00e4b');
+      pass.end();
+      expect(await f.read()).toBe('cdef');
+      await f.close();
+    });
   });
 
   test('FileObject chooses by what it gets, and by the configuration', async () => {

@@ -144,58 +144,78 @@ export class ReadExactly extends SingleUse<Buffer> {
   }
 }
 
-/** Bytes up to a delimiter, it included; fewer at the end of the stream, or if `max` comes first. */
-export class ReadUntil extends SingleUse<Buffer> {
-  readonly #reader: Reader;
-  readonly #delimiter: number;
-  readonly #max: number;
+/** Bytes up to a place that has to be found in them; fewer at the end of the stream. */
+export abstract class ReadTo extends SingleUse<Buffer> {
+  protected readonly reader: Reader;
+  readonly #what: string;
   readonly #limit: Limit | undefined;
-  #searched = 0;
+  readonly #most: number;
+  /** Bytes up to there, or -1. */
   #length = -1;
 
-  constructor(reader: Reader, delimiter: number, max: number, limit: Limit | undefined) {
+  /** @param what - the call, for errors. @param most - bytes it may take to find it: the queue may be as long */
+  constructor(reader: Reader, what: string, most: number, limit: Limit | undefined) {
     super();
-    this.#reader = reader;
-    this.#delimiter = delimiter;
-    this.#max = max;
+    this.reader = reader;
+    this.#what = what;
+    this.#most = most;
     this.#limit = limit;
-    if (limit !== undefined) msOf(limit, null, 'readline(timeout)');
+    if (limit !== undefined) msOf(limit, null, `${what}(timeout)`);
   }
 
   describe(): string {
-    return this.#reader.side.describe();
+    return this.reader.side.describe();
   }
 
-  #enough(): boolean {
-    // Found, and more has come before our turn.
-    if (this.#length >= 0) return true;
-    const reader = this.#reader;
-    const at = reader.find(this.#delimiter, this.#searched);
-    this.#searched = reader.size;
-    if (at >= 0) this.#length = Math.min(at, this.#max);
-    else if (reader.size >= this.#max) this.#length = this.#max;
+  /** Where it is among the bytes that have come, or -1. Not asked again when it was found. */
+  protected abstract find(): number;
+
+  #found(): boolean {
+    // It may have been, and more has come before our turn.
+    if (this.#length < 0) this.#length = this.find();
     return this.#length >= 0;
   }
 
   begin(hub: Hub, slot: number): boolean {
-    const reader = this.#reader;
-    reader.check('readline');
+    const { reader } = this;
+    const what = this.#what;
+    reader.check(what);
     this.use();
-    if (this.#enough() || reader.ended || reader.error !== null) return true;
-    // Bounded by `max` alone: a line may be longer than the queue.
-    const ms = msOf(this.#limit, reader.limitMs, 'readline(timeout)');
-    reader.wait(hub, slot, ms, 'readline', () => this.#enough(), this.#max);
+    if (this.#found() || reader.ended || reader.error !== null) return true;
+    const ms = msOf(this.#limit, reader.limitMs, `${what}(timeout)`);
+    reader.wait(hub, slot, ms, what, () => this.#found(), this.#most);
     return false;
   }
 
   complete(hub: Hub, slot: number): Buffer {
-    const reader = this.#reader;
+    const { reader } = this;
     const late = reader.leave(hub, slot);
     if (this.#length < 0 || reader.closed) reader.nothing(hub, late, this.#limit);
     return reader.takeExactly(this.#length < 0 ? reader.size : this.#length);
   }
 
   override abandon(hub: Hub, slot: number): void {
-    this.#reader.leave(hub, slot);
+    this.reader.leave(hub, slot);
+  }
+}
+
+/** Bytes up to a delimiter, it included, or `max` of them: a line may be longer than the queue. */
+export class ReadUntil extends ReadTo {
+  readonly #delimiter: number;
+  readonly #max: number;
+  #searched = 0;
+
+  constructor(reader: Reader, delimiter: number, max: number, limit: Limit | undefined) {
+    super(reader, 'readline', max, limit);
+    this.#delimiter = delimiter;
+    this.#max = max;
+  }
+
+  protected find(): number {
+    const { reader } = this;
+    const at = reader.find(this.#delimiter, this.#searched);
+    this.#searched = reader.size;
+    if (at >= 0) return Math.min(at, this.#max);
+    return reader.size >= this.#max ? this.#max : -1;
   }
 }

@@ -10,8 +10,8 @@ import { Operation, SingleUse } from '../hub/operation.ts';
 import { timeoutOf } from '../limit.ts';
 import type { Limit } from '../timeout.ts';
 import { badDescriptor, fromNode, SocketError } from './errors.ts';
-import { EMPTY, msOf, Reader } from './reader.ts';
-import { ReadExactly, ReadUntil, RecvInto } from './reads.ts';
+import { EMPTY, Reader } from './reader.ts';
+import { ReadExactly, ReadTo, ReadUntil, RecvInto } from './reads.ts';
 import { CharacterScan, TextCodec, type TextOptions } from './text.ts';
 import { type Data, Send, Sent, type Sink, Writer } from './writer.ts';
 
@@ -62,51 +62,18 @@ class Decoded<T> extends Operation<T> {
 }
 
 /** `count` characters of UTF-8, fewer at the end. */
-class ReadCharacters extends SingleUse<Buffer> {
-  readonly #reader: Reader;
+class ReadCharacters extends ReadTo {
   readonly #count: number;
-  readonly #limit: Limit | undefined;
   readonly #scan: CharacterScan;
-  #length = -1;
 
   constructor(reader: Reader, count: number, limit: Limit | undefined) {
-    super();
-    this.#reader = reader;
+    super(reader, 'read', count * 4, limit);
     this.#count = count;
-    this.#limit = limit;
     this.#scan = new CharacterScan(count);
   }
 
-  describe(): string {
-    return this.#reader.side.describe();
-  }
-
-  #enough(): boolean {
-    const reader = this.#reader;
-    this.#length = this.#scan.end(reader.peek(reader.size));
-    return this.#length >= 0;
-  }
-
-  begin(hub: Hub, slot: number): boolean {
-    const reader = this.#reader;
-    reader.check('read');
-    this.use();
-    if (this.#count === 0) this.#length = 0;
-    if (this.#length === 0 || this.#enough() || reader.ended || reader.error !== null) return true;
-    const ms = msOf(this.#limit, reader.limitMs, 'read(timeout)');
-    reader.wait(hub, slot, ms, 'read', () => this.#enough(), this.#count * 4);
-    return false;
-  }
-
-  complete(hub: Hub, slot: number): Buffer {
-    const reader = this.#reader;
-    const late = reader.leave(hub, slot);
-    if (this.#length < 0 || reader.closed) reader.nothing(hub, late, this.#limit);
-    return reader.takeExactly(this.#length < 0 ? reader.size : this.#length);
-  }
-
-  override abandon(hub: Hub, slot: number): void {
-    this.#reader.leave(hub, slot);
+  protected find(): number {
+    return this.#count === 0 ? 0 : this.#scan.end(this.reader.peek(this.reader.size));
   }
 }
 
