@@ -94,7 +94,7 @@ export function startsUnheard(): boolean {
  * @see `gevent.Greenlet`, the source. Differs: keyword arguments are one options object; `args` only.
  */
 export class Greenlet<T = any> extends RawGreenlet {
-  // Not a field: that is set when the class is there already, and V8 makes objects of such a class 20 ns slower.
+  // Not a field, with which a spawn takes 138 ns instead of 115 (V8 14.6).
   static override get name(): string {
     return 'Greenlet';
   }
