@@ -517,6 +517,21 @@ describe.each(CORES)('on the %s core', (core) => {
       expect([kept.destroyed, String(kept.read())]).toEqual([false, 'x']);
     });
 
+    test('what comes behind the line that is waited for, before its turn, is bounded', async () => {
+      realWorld(core);
+      const pass = new PassThrough();
+      const f = new FileObject(pass, 'r') as FileObjectPosix;
+      const line = Promise.resolve(f.readline());
+      await new Promise(setImmediate);
+      pass.write('line\n');
+      for (let i = 0; i < 64; ++i) pass.write('x'.repeat(65536));
+      expect(await line).toBe('line\n');
+      expect(f.$reader?.size).toBeLessThan(512 * 1024);
+      pass.end();
+      expect((await f.read()).length).toBe(64 * 65536);
+      await f.close();
+    });
+
     test('who waits for so many characters gets no more of them, however much comes before his turn', async () => {
       realWorld(core);
       const pass = new PassThrough();

@@ -158,13 +158,16 @@ export class Reader {
     if (this.#head === null) this.#head = chunk;
     else this.#more.push(chunk);
     this.#size += chunk.length;
+    const enough = this.#enough;
+    const wakes = enough === null || enough();
+    // A line may be longer than the queue; what comes behind it, before its reader's turn, is bounded as ever.
+    if (wakes) this.#most = HIGH;
     if (this.#size >= this.#most && this.#flowing) {
       this.#flowing = false;
       this.#stream?.pause();
     }
     if (this.side.watched) this.side.changed();
-    const enough = this.#enough;
-    if (enough === null || enough()) this.side.wake(this.#clean);
+    if (wakes) this.side.wake(this.#clean);
     return this.#flowing;
   }
 
