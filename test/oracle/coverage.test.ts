@@ -59,6 +59,8 @@ async function usedBy(work: () => Promise<void>): Promise<Set<string>> {
     for (const key of Reflect.ownKeys(holder)) {
       const old = Object.getOwnPropertyDescriptor(holder, key) as PropertyDescriptor;
       if (key === 'constructor' || key === 'prototype' || !old.configurable) continue;
+      // What a class is called: `tell` asks that itself.
+      if (key === 'name' && typeof holder === 'function') continue;
       const name = typeof key === 'symbol' ? `[${key.description}]` : key;
       const tell = (self: unknown) => {
         for (let at = classesOf(self); typeof at === 'function' && at.name !== ''; at = Object.getPrototypeOf(at))
